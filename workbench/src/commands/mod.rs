@@ -1,0 +1,1 @@
+//! The subcommands: each reads its arguments, calls the pipeline and prints.

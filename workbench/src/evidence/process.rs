@@ -1,0 +1,43 @@
+//! The command's processes and threads, and the signals they got.
+
+use serde::{Deserialize, Serialize};
+
+/// One thread of the command's process tree. A process is the thread whose `tid` equals its `pid`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Process id in the lab.
+    pub pid: u32,
+    /// Thread id in the lab.
+    pub tid: u32,
+    /// Who made it; 0 for the command itself.
+    pub parent_tid: u32,
+    /// Program and arguments of its last successful `execve`, inherited where it made none.
+    pub argv: Vec<String>,
+    /// When it appeared, since zero.
+    pub start_ns: i64,
+    /// When it was gone; `None` if it was still there when the run ended.
+    pub end_ns: Option<i64>,
+    /// Exit code, if it exited.
+    pub exit_code: Option<i32>,
+    /// Signal that killed it, by name.
+    pub killed_by: Option<String>,
+}
+
+/// A signal as it was delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// When, since zero.
+    pub t_ns: i64,
+    /// Process it was delivered to.
+    pub pid: u32,
+    /// Thread it was delivered to.
+    pub tid: u32,
+    /// Name: `SIGALRM`.
+    pub name: String,
+    /// Where it came from, `si_code` by name: `SI_KERNEL`, `SI_USER`, `SI_TIMER`, `CLD_EXITED`, … (sigaction(2)).
+    pub code: String,
+    /// Sender, for signals that a process sent.
+    pub sender_pid: Option<u32>,
+    /// Errno of a fault or of a socket, where there is one.
+    pub errno: Option<i32>,
+}

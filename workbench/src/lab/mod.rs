@@ -1,0 +1,1 @@
+//! Builds the network of a plan in namespaces, all through netlink: links, addresses, routes, rules, netem, sysctls.

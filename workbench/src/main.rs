@@ -1,0 +1,3 @@
+//! The `workbench` binary.
+
+fn main() {}

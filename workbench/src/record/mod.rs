@@ -1,0 +1,1 @@
+//! The recorders: system calls (ptrace) and packets (AF_PACKET). They write evidence and reason about nothing.

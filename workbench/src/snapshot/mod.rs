@@ -1,0 +1,1 @@
+//! Golden snapshots: claims with reasoned tolerances, kept in insta's format.

@@ -1,0 +1,1 @@
+//! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.

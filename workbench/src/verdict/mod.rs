@@ -1,0 +1,1 @@
+//! Whether the scenario's own expectations hold, and whether the run can be believed at all.
