@@ -10,9 +10,11 @@
 //! and [`record`]; everything after [`evidence`] is pure and runs again from a file.
 
 pub mod agent;
+pub mod cli;
 pub mod commands;
 pub mod engine;
 pub mod evidence;
+pub mod exit_code;
 pub mod lab;
 pub mod plan;
 pub mod record;

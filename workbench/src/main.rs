@@ -1,3 +1,9 @@
-//! The `workbench` binary.
+//! The `workbench` binary: parses the command line, calls a command, exits with its code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    workbench::commands::dispatch(workbench::cli::Cli::parse())
+}

@@ -1,1 +1,13 @@
 //! The subcommands: each reads its arguments, calls the pipeline and prints.
+
+mod agent;
+mod check;
+mod dispatch;
+mod files;
+mod judge;
+mod manual;
+mod run;
+mod snapshots;
+mod terminal;
+
+pub use dispatch::dispatch;

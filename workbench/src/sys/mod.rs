@@ -1,1 +1,5 @@
 //! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.
+
+mod fork;
+
+pub use fork::{Forked, exit_now, fork};

@@ -1,0 +1,143 @@
+//! Carries out one plan: builds the lab, starts the recorders, runs the command, and puts the evidence together.
+//!
+//! The process has one thread and one poll loop; in virtual time nothing in it ticks.
+
+use std::path::PathBuf;
+
+use super::stdio::Stdin;
+use super::watch::{Command, Watch};
+use super::{Job, Outcome, Refused, Unsupported, clock, tools, world};
+use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, Machine};
+use crate::lab::{Lab, LabError};
+use crate::plan::Plan;
+use crate::record::packets::{Capture, CaptureError};
+use crate::record::syscalls::TraceError;
+
+/// Where programs are looked up, unless the scenario says otherwise.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Carries out a job. To be called in process 1 of a lab, which must have one thread.
+pub fn execute(job: &Job) -> Outcome {
+    match carry_out(job) {
+        Ok(evidence) => Outcome::Seen(Box::new(evidence)),
+        Err(Stop::Lab(LabError::Unsupported { feature, why, remedy, origin })) => {
+            Outcome::Unsupported(Unsupported { feature, why, remedy, origin })
+        }
+        Err(Stop::Lab(LabError::Refused { at, asked, kernel, origin })) => {
+            let is_scenario_fault = kernel.starts_with("EINVAL") || kernel.starts_with("ERANGE");
+            Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin })
+        }
+        Err(stop) => Outcome::Broken(stop.to_string()),
+    }
+}
+
+/// Why there is no evidence.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The lab.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// The private file system.
+    #[error(transparent)]
+    World(#[from] world::WorldError),
+    /// The packet recorder.
+    #[error("cannot capture packets: {0}")]
+    Capture(#[from] CaptureError),
+    /// The system-call recorder.
+    #[error("cannot trace the command: {0}")]
+    Trace(#[from] TraceError),
+    /// Anything else.
+    #[error("cannot {0}: {1}")]
+    Os(&'static str, std::io::Error),
+}
+
+/// For `map_err`: what was tried, with the kernel's word for it.
+pub fn os<E: Into<std::io::Error>>(what: &'static str) -> impl FnOnce(E) -> Stop {
+    move |source| Stop::Os(what, source.into())
+}
+
+fn carry_out(job: &Job) -> Result<Evidence, Stop> {
+    let plan = &job.plan;
+    let stdin = Stdin::open(&plan.command.stdin).map_err(os("open the command's standard input"))?;
+    world::prepare(plan)?;
+    let lab = Lab::build(plan)?;
+    let captures = open_captures(&lab)?;
+    let env = environment(plan);
+    let netns = lab
+        .netns(&plan.command.host)
+        .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
+    let command = Command {
+        argv: plan.command.argv.clone(),
+        env: env.clone(),
+        cwd: PathBuf::from(world::HOME),
+        netns,
+        hostname: plan.command.host.clone(),
+        stdin,
+        deadline_ns: plan.command.deadline_ns,
+    };
+    let seen = Watch::start(command, captures, job.engine == EngineKind::Host)?.run()?;
+    let evidence = Evidence {
+        format_version: EVIDENCE_FORMAT_VERSION,
+        machine: machine(job.engine, &seen.offsets.pairs(seen.zero_ns), &lab),
+        plan: plan.clone(),
+        setup: lab.notes().to_vec(),
+        sysctls: lab.sysctls(),
+        tools: tools::versions(&seen.processes, &job.known_tools, &env),
+        calls: seen.calls,
+        signals: seen.signals,
+        processes: seen.processes,
+        packets: seen.packets,
+        capture_loss: seen.capture_loss,
+        rule_counters: lab.rule_counters()?,
+        output: seen.output,
+        end: seen.end,
+        lateness: seen.lateness,
+    };
+    // Closing a lab waits for the kernel; that is off the critical path, because process 1 exits soon.
+    std::mem::forget(lab);
+    Ok(evidence)
+}
+
+fn open_captures(lab: &Lab) -> Result<Vec<Capture>, Stop> {
+    let mut captures = Vec::new();
+    for host in lab.hosts() {
+        if let Some(netns) = lab.netns(host) {
+            captures.push(Capture::open(host, netns)?);
+        }
+    }
+    Ok(captures)
+}
+
+/// A clean environment: nothing of the user's, no proxies, one language.
+fn environment(plan: &Plan) -> Vec<(String, String)> {
+    let clean = [
+        ("HOME", world::HOME),
+        ("LANG", "C.UTF-8"),
+        ("LOGNAME", "root"),
+        ("PATH", PATH),
+        ("SHELL", "/bin/sh"),
+        ("TERM", "dumb"),
+        ("TZ", "UTC"),
+        ("USER", "root"),
+    ];
+    let mut env: Vec<(String, String)> = clean
+        .into_iter()
+        .filter(|(name, _)| !plan.command.env.contains_key(*name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    env.extend(plan.command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env
+}
+
+fn machine(engine: EngineKind, realtime_offsets: &[crate::evidence::ClockPair], lab: &Lab) -> Machine {
+    let uname = nix::sys::utsname::uname().ok();
+    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    Machine {
+        engine,
+        kernel: text(uname.as_ref().map(|u| u.release())),
+        arch: text(uname.as_ref().map(|u| u.machine())),
+        tick_ns: clock::tick_ns(),
+        realtime_offsets: realtime_offsets.to_vec(),
+        wire: lab.wire().map(str::to_owned),
+    }
+}

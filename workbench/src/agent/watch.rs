@@ -1,0 +1,241 @@
+//! The poll loop of a run: tracer, captures, the command's output, the deadline, the heartbeat, until the end.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use super::clock::{RealtimeOffsets, monotonic_ns};
+use super::execute::{Stop, os};
+use super::heartbeat::Heartbeat;
+use super::stdio::{Stdin, Stream, output};
+use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal};
+use crate::record::packets::Capture;
+use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
+
+/// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
+/// every capture says that they have …
+const QUIET_NS: i64 = 1_000_000;
+
+/// … and a lab that is never quiet is not waited for longer than this.
+const QUIET_LIMIT_NS: i64 = 20_000_000;
+
+/// What the recorders have while a run goes on. Stamps are CLOCK_MONOTONIC until [`Watch::finish`].
+pub struct Watch {
+    tracer: Tracer,
+    captures: Vec<Capture>,
+    /// Kept open for as long as the command may read.
+    _stdin: Option<OwnedFd>,
+    stdout: Stream,
+    stderr: Stream,
+    heartbeat: Option<Heartbeat>,
+    offsets: RealtimeOffsets,
+    zero_ns: i64,
+    deadline_ns: Option<u64>,
+    calls: Vec<Call>,
+    signals: Vec<Signal>,
+    processes: Vec<Process>,
+    ended: Option<(i64, Ending)>,
+}
+
+/// What a watch saw, since zero.
+pub struct Seen {
+    /// System calls.
+    pub calls: Vec<Call>,
+    /// Signals.
+    pub signals: Vec<Signal>,
+    /// Processes.
+    pub processes: Vec<Process>,
+    /// Packets.
+    pub packets: Vec<Packet>,
+    /// Packets that were not.
+    pub capture_loss: Vec<CaptureLoss>,
+    /// Output.
+    pub output: Output,
+    /// The end.
+    pub end: End,
+    /// How late the machine was.
+    pub lateness: Lateness,
+    /// Readings of both clocks.
+    pub offsets: RealtimeOffsets,
+    /// Zero on CLOCK_MONOTONIC.
+    pub zero_ns: i64,
+}
+
+/// What is watched.
+pub struct Command<'a> {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// Where it runs.
+    pub netns: BorrowedFd<'a>,
+    /// What it believes its host is called.
+    pub hostname: String,
+    /// Descriptor 0.
+    pub stdin: Stdin,
+    /// How long it may take.
+    pub deadline_ns: Option<u64>,
+}
+
+impl Watch {
+    /// Starts the tracer, and the command, blocked before its `execve`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] if a pipe, the tracer or the heartbeat cannot be had.
+    pub fn start(command: Command<'_>, captures: Vec<Capture>, with_heartbeat: bool) -> Result<Self, Stop> {
+        let (stdout, stdout_fd) = Stream::open().map_err(os("make a pipe"))?;
+        let (stderr, stderr_fd) = Stream::open().map_err(os("make a pipe"))?;
+        let tracer = Tracer::spawn(TracedCommand {
+            argv: command.argv,
+            env: command.env,
+            cwd: command.cwd,
+            netns: command.netns,
+            hostname: command.hostname,
+            stdin: command.stdin.fd,
+            stdout: stdout_fd,
+            stderr: stderr_fd,
+        })?;
+        let heartbeat =
+            if with_heartbeat { Some(Heartbeat::start().map_err(os("start the heartbeat"))?) } else { None };
+        Ok(Self {
+            tracer,
+            captures,
+            _stdin: command.stdin.held_open,
+            stdout,
+            stderr,
+            heartbeat,
+            offsets: RealtimeOffsets::default(),
+            zero_ns: monotonic_ns(),
+            deadline_ns: command.deadline_ns,
+            calls: Vec::new(),
+            signals: Vec::new(),
+            processes: Vec::new(),
+            ended: None,
+        })
+    }
+
+    /// Lets the command go and records until it has ended, or its deadline has come.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] if a recorder fails.
+    pub fn run(mut self) -> Result<Seen, Stop> {
+        self.offsets.read();
+        self.tracer.release().map_err(os("let the command go"))?;
+        while self.ended.is_none() {
+            let left_ns = self.deadline_ns.map(|d| self.zero_ns + d as i64 - monotonic_ns());
+            if left_ns.is_some_and(|left| left <= 0) {
+                self.tracer.kill();
+                self.ended = Some((monotonic_ns(), Ending::Deadline));
+                break;
+            }
+            self.wait_and_take(left_ns)?;
+        }
+        self.settle()?;
+        self.offsets.read();
+        Ok(self.finish())
+    }
+
+    /// Waits for something, at most `limit_ns`, and takes it. Returns whether there was anything.
+    fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<bool, Stop> {
+        let timeout = limit_ns.map(|ns| TimeSpec::from_duration(Duration::from_nanos(ns.max(0) as u64)));
+        let descriptors = [Some(self.tracer.as_fd()), self.heartbeat.as_ref().map(Heartbeat::as_fd)]
+            .into_iter()
+            .chain([self.stdout.as_fd(), self.stderr.as_fd()])
+            .flatten()
+            .chain(self.captures.iter().map(Capture::as_fd));
+        let mut fds: Vec<PollFd<'_>> = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match ppoll(&mut fds, timeout, None) {
+            Ok(0) => return Ok(false),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(os("poll")(errno)),
+        }
+        self.take()?;
+        Ok(true)
+    }
+
+    /// Takes what every recorder has. Cheap where there is nothing.
+    fn take(&mut self) -> Result<(), Stop> {
+        for capture in &mut self.captures {
+            capture.drain();
+        }
+        self.stdout.drain().map_err(os("read the command's output"))?;
+        self.stderr.drain().map_err(os("read the command's output"))?;
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.hear().map_err(os("hear the heartbeat"))?;
+        }
+        for event in self.tracer.receive()? {
+            self.note(event);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: TraceEvent) {
+        match event {
+            TraceEvent::Started { monotonic_ns } => self.zero_ns = monotonic_ns,
+            TraceEvent::Call(call) => self.calls.push(call),
+            TraceEvent::Signal(signal) => self.signals.push(signal),
+            TraceEvent::Process(process) => self.processes.push(process),
+            TraceEvent::ExecFailed { errno } => {
+                self.ended.get_or_insert((monotonic_ns(), Ending::ExecFailed(errno)));
+            }
+            TraceEvent::MainEnded { monotonic_ns, how } => {
+                self.ended.get_or_insert((monotonic_ns, how));
+            }
+        }
+    }
+
+    /// Waits until the packets of the end itself are there.
+    fn settle(&mut self) -> Result<(), Stop> {
+        let limit = monotonic_ns() + QUIET_LIMIT_NS;
+        while monotonic_ns() < limit && self.wait_and_take(Some(QUIET_NS))? {}
+        self.take()
+    }
+
+    /// Sets every stamp to nanoseconds since zero.
+    fn finish(self) -> Seen {
+        let Self { offsets, zero_ns, mut calls, mut signals, mut processes, .. } = self;
+        for call in &mut calls {
+            call.entry_ns -= zero_ns;
+            call.exit_ns = call.exit_ns.map(|t| t - zero_ns);
+        }
+        calls.sort_by_key(|c| (c.entry_ns, c.seq));
+        for signal in &mut signals {
+            signal.t_ns -= zero_ns;
+        }
+        for process in &mut processes {
+            process.start_ns -= zero_ns;
+            process.end_ns = process.end_ns.map(|t| t - zero_ns);
+        }
+        processes.sort_by_key(|p| p.start_ns);
+        let to_zero = |realtime_ns| offsets.to_monotonic_ns(realtime_ns) - zero_ns;
+        let mut packets = Vec::new();
+        let mut capture_loss = Vec::new();
+        for capture in self.captures {
+            let (seen, lost) = capture.finish(&to_zero);
+            packets.extend(seen);
+            capture_loss.extend(lost);
+        }
+        packets.sort_by_key(|p| p.t_ns);
+        let (t_ns, how) = self.ended.unwrap_or((zero_ns, Ending::Deadline));
+        Seen {
+            calls,
+            signals,
+            processes,
+            packets,
+            capture_loss,
+            output: output(self.stdout, self.stderr),
+            end: End { t_ns: t_ns - zero_ns, how },
+            lateness: self.heartbeat.map(|h| h.lateness()).unwrap_or_default(),
+            offsets,
+            zero_ns,
+        }
+    }
+}

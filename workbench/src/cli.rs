@@ -1,0 +1,176 @@
+//! The command line's types, from which help, completions and man pages are made. They decide nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything agrees
+  1  something differs, an expectation fails, or (with CI set) a snapshot is missing
+  2  the scenario or the command line is wrong
+  3  the environment lacks what is needed
+  4  inconclusive: the machine stalled, or a recorder lost something";
+
+/// What ends a network operation, after how long, and which timer did it?
+#[derive(Debug, Parser)]
+#[command(name = "workbench", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios and hold them against their snapshots.
+    Run(RunArgs),
+    /// Check scenarios without building anything; needs no privileges.
+    Check {
+        /// Scenario files or folders of them.
+        #[arg(required = true, value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// Print what would be built.
+    Plan {
+        /// Scenario file.
+        file: PathBuf,
+        /// As text for people or JSON for programs.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Format scenarios in place.
+    Fmt {
+        /// Scenario files or folders of them.
+        #[arg(required = true, value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+        /// Change nothing; exit 1 and name the files that would change.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Timeline and verdict of kept evidence; needs no privileges.
+    Judge {
+        /// `evidence.json` of an earlier run, or the folder that holds it.
+        evidence: PathBuf,
+        /// As text for people or JSON for programs.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Go through pending snapshots one by one.
+    Review {
+        /// Folder to look in.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Accept pending snapshots.
+    Accept {
+        /// Pending files (`….snap.new`) or folders to look in.
+        #[arg(default_value = ".")]
+        paths: Vec<PathBuf>,
+    },
+    /// Say what this machine has, what it lacks, and what each missing thing is needed for.
+    Doctor {
+        /// Install what packages can supply.
+        #[arg(long)]
+        fix: bool,
+        /// Look for what the project's own tests need as well.
+        #[arg(long)]
+        tests: bool,
+        /// Report from inside fresh namespaces, for the doctor itself.
+        #[arg(long, hide = true)]
+        probe: bool,
+    },
+    /// Print shell completions.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder.
+    Man {
+        /// Where to.
+        dir: PathBuf,
+    },
+    /// Carry out one job inside a lab. The engines start this.
+    #[command(hide = true)]
+    Agent {
+        /// Process that must outlive this one.
+        #[arg(long)]
+        parent: i32,
+    },
+}
+
+/// As text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: one object a run and line, see docs/report.md.
+    Json,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  workbench run scenarios/syn-retries-0.kdl
+  workbench run scenarios --jobs 8               every scenario below a folder
+  workbench run scenarios --tag quick            only those tagged quick
+  workbench run x.kdl --no-snapshot              look, compare with nothing
+  workbench run x.kdl --accept                   this is how it should be
+  workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
+  workbench run x.kdl --repeat 50 --format json  one line of JSON for each run";
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// Scenario files or folders of them.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Only runs of this name.
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Only scenarios with this tag.
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// How many labs at a time. They mostly wait: the default is four for each core.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Run each this many times.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    /// As text for people or JSON for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Keep evidence.json, timeline.txt, packets.pcapng, calls.strace and the output of each run below this folder.
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+    /// Compare with no snapshot and write none.
+    #[arg(long, conflicts_with = "accept")]
+    pub no_snapshot: bool,
+    /// Take what is seen as the new snapshot, where it is new or differs.
+    #[arg(long)]
+    pub accept: bool,
+    /// A run that this machine cannot do is an error (exit 3), not skipped.
+    #[arg(long)]
+    pub deny_skips: bool,
+    /// Write nothing and treat a missing snapshot as a difference.
+    #[arg(long, env = "CI", value_parser = clap::builder::FalseyValueParser::new(), hide = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    pub ci: bool,
+    /// Print whole timelines also for runs that agree (the default where there is one run).
+    #[arg(long, short)]
+    pub verbose: bool,
+}

@@ -1,0 +1,30 @@
+//! From a parsed command line to the command that does it, and its exit code.
+
+use std::process::ExitCode;
+
+use super::terminal::Terminal;
+use super::{agent, check, judge, manual, run, snapshots};
+use crate::cli::{Cli, Command};
+use crate::{doctor, exit_code};
+
+/// Does what the command line says.
+pub fn dispatch(cli: Cli) -> ExitCode {
+    if let Command::Agent { parent } = cli.command {
+        return ExitCode::from(agent::agent(parent));
+    }
+    let terminal = Terminal::new(cli.color);
+    let code = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Check { paths } => check::check(&paths, terminal),
+        Command::Plan { file, format } => check::plan(&file, format, terminal),
+        Command::Fmt { paths, check } => check::fmt(&paths, check, terminal),
+        Command::Judge { evidence, format } => judge::judge(&evidence, format, terminal),
+        Command::Review { dir } => snapshots::review(&dir, terminal),
+        Command::Accept { paths } => snapshots::accept(&paths),
+        Command::Doctor { fix, tests, probe } => doctor(fix, tests, probe, terminal),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(&dir),
+        Command::Agent { .. } => exit_code::WRONG_INPUT,
+    };
+    ExitCode::from(code)
+}

@@ -1,0 +1,170 @@
+//! The command itself: select, run, print, sum up.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::conclude::{Concluded, Conclude};
+use super::progress::Progress;
+use super::schedule::run_all;
+use crate::cli::{Format, RunArgs};
+use crate::commands::check::{count, wrong};
+use crate::commands::files::{find, plan_file};
+use crate::commands::terminal::Terminal;
+use crate::evidence::EngineKind;
+use crate::exit_code;
+use crate::plan::Plan;
+use crate::report::json::Status;
+
+/// Runs that mostly wait: this many for each core, unless `--jobs` says otherwise.
+const JOBS_PER_CORE: usize = 4;
+
+/// Runs what the arguments select and returns the exit code.
+pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
+    let plans = match select(args, terminal) {
+        Ok(plans) => plans,
+        Err(code) => return code,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let at_most = args.jobs.map_or(cores * JOBS_PER_CORE, usize::from);
+    // One thread, and that the main one: see the host engine.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return wrong(&format!("cannot start: {e}")),
+    };
+    let progress = Progress::new(args.format == Format::Text && std::io::stderr().is_terminal());
+    let mut tally = Tally::default();
+    let is_single = plans.len() == 1;
+    let conclude = Conclude { args, terminal, is_verbose: args.verbose || is_single };
+    let repeated: Vec<Arc<Plan>> =
+        (0..args.repeat).flat_map(|_| plans.iter().map(|(_, plan)| Arc::clone(plan))).collect();
+    let finished = runtime.block_on(async {
+        let everything = run_all(&repeated, EngineKind::Host, at_most, &progress, |index, outcome| {
+            let (path, plan) = &plans[index % plans.len()];
+            let repeat = (args.repeat > 1).then(|| (index / plans.len()) as u32 + 1);
+            let concluded = conclude.conclude(path, plan, repeat, outcome);
+            progress.print(&concluded.text);
+            tally.add(&concluded);
+        });
+        tokio::select! {
+            () = everything => true,
+            () = interrupted() => false,
+        }
+    });
+    if !finished {
+        eprintln!("workbench: interrupted; the labs are gone");
+        return exit_code::INTERRUPTED;
+    }
+    if args.format == Format::Text && tally.total() > 1 {
+        println!("{}", tally.sentence());
+    }
+    tally.exit_code(args.deny_skips)
+}
+
+/// The plans to run, each with its scenario's file; or the exit code, with everything said.
+fn select(args: &RunArgs, terminal: Terminal) -> Result<Vec<(PathBuf, Arc<Plan>)>, u8> {
+    let files = find(&args.paths).map_err(|e| wrong(&e))?;
+    let mut plans = Vec::new();
+    let mut is_wrong = false;
+    for file in files {
+        match plan_file(&file) {
+            Ok(planned) if planned.has_any_tag(&args.tag) => {
+                plans.extend(planned.plans.into_iter().map(|plan| (file.clone(), Arc::new(plan))));
+            }
+            Ok(_) => {}
+            Err(diagnostics) => {
+                terminal.complain(&diagnostics);
+                is_wrong = true;
+            }
+        }
+    }
+    if is_wrong {
+        return Err(exit_code::WRONG_INPUT);
+    }
+    if !args.only.is_empty() {
+        plans.retain(|(_, plan)| args.only.contains(&plan.run));
+    }
+    if plans.is_empty() {
+        return Err(wrong(&"nothing to run: no scenario has that tag, or no run that name"));
+    }
+    Ok(plans)
+}
+
+/// Ends when somebody wants this to end.
+async fn interrupted() {
+    let (Ok(mut int), Ok(mut term), Ok(mut hup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+        _ = hup.recv() => {}
+    }
+}
+
+/// How many runs ended how.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    inconclusive: usize,
+    errors: usize,
+    /// The worst error's exit code: a wrong scenario before a lacking environment.
+    error_code: Option<u8>,
+}
+
+impl Tally {
+    fn add(&mut self, concluded: &Concluded) {
+        match concluded.report.status {
+            Status::Pass => self.passed += 1,
+            Status::Fail => self.failed += 1,
+            Status::Skipped => self.skipped += 1,
+            Status::Inconclusive => self.inconclusive += 1,
+            Status::Error => {
+                self.errors += 1;
+                let code = concluded.error_code.unwrap_or(exit_code::ENVIRONMENT);
+                self.error_code = Some(self.error_code.map_or(code, |c| c.min(code)));
+            }
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.passed + self.failed + self.skipped + self.inconclusive + self.errors
+    }
+
+    fn sentence(&self) -> String {
+        let parts = [
+            (self.failed, "failed"),
+            (self.errors, "with an error"),
+            (self.inconclusive, "inconclusive"),
+            (self.skipped, "skipped"),
+        ];
+        let mut text = format!("{}: {} passed", count(self.total(), "run"), self.passed);
+        for (n, what) in parts.into_iter().filter(|(n, _)| *n > 0) {
+            text.push_str(&format!(", {n} {what}"));
+        }
+        text
+    }
+
+    /// A difference is more than a lacking environment, which is more than a run that cannot be believed. Skips alone
+    /// are fine, unless they are denied or nothing else ran.
+    fn exit_code(&self, deny_skips: bool) -> u8 {
+        if let Some(code) = self.error_code {
+            return if self.failed > 0 && code != exit_code::WRONG_INPUT { exit_code::DIFFERS } else { code };
+        }
+        if self.failed > 0 {
+            exit_code::DIFFERS
+        } else if self.skipped > 0 && (deny_skips || self.skipped == self.total()) {
+            exit_code::ENVIRONMENT
+        } else if self.inconclusive > 0 {
+            exit_code::INCONCLUSIVE
+        } else {
+            exit_code::AGREES
+        }
+    }
+}

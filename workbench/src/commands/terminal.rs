@@ -1,0 +1,46 @@
+//! What every command needs to know of the terminal: whether to use colours, and how diagnostics are drawn.
+
+use std::io::IsTerminal;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+use crate::cli::When;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal {
+    /// Colours on standard output.
+    pub color_out: bool,
+    /// Colours on standard error.
+    pub color_err: bool,
+    /// Columns of standard output.
+    pub width: usize,
+}
+
+impl Terminal {
+    /// Looks at the streams and at `NO_COLOR` (no-color.org).
+    pub fn new(when: When) -> Self {
+        let wanted = |is_terminal: bool| match when {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        };
+        let width = console::Term::stdout().size_checked().map_or(100, |(_, columns)| columns.into());
+        Self {
+            color_out: wanted(std::io::stdout().is_terminal()),
+            color_err: wanted(std::io::stderr().is_terminal()),
+            width,
+        }
+    }
+
+    /// Prints a diagnostic to standard error.
+    pub fn complain(&self, diagnostic: &dyn Diagnostic) {
+        let theme = if self.color_err { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let mut text = String::new();
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(self.width.clamp(60, 120));
+        if handler.render_report(&mut text, diagnostic).is_err() {
+            text = diagnostic.to_string();
+        }
+        eprint!("{text}");
+    }
+}

@@ -1,0 +1,70 @@
+//! The repository's own scenarios against their snapshots: a trial for each quick one, through the binary, as CI runs
+//! them. A run that this machine cannot do, or whose machine stalled, is no pass: it is counted as skipped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Completion, Failed, Trial};
+use serde_json::Value;
+
+use crate::support::{no_labs, root, texts, workbench};
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![Trial::test("every_snapshot_belongs_to_a_run_of_a_scenario", no_orphans)];
+    for file in scenarios() {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if fs::read_to_string(&file).is_ok_and(|text| text.contains("tag \"quick\"")) {
+            trials.push(Trial::ignorable_test(format!("scenario_{name}_agrees_with_its_snapshots"), move || agrees(&file)));
+        }
+    }
+    trials
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("scenarios")).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> =
+        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "kdl")).collect();
+    files.sort();
+    files
+}
+
+fn agrees(file: &Path) -> Result<Completion, Failed> {
+    if let Some(why) = no_labs() {
+        return Ok(Completion::ignored_with(why));
+    }
+    let output = workbench().args(["run", "--format", "json"]).arg(file).env("CI", "true").output()?;
+    let (out, err) = texts(&output);
+    let mut not_run = Vec::new();
+    for line in out.lines() {
+        let report: Value = serde_json::from_str(line)?;
+        match report["status"].as_str() {
+            Some("pass") => {}
+            Some("skipped" | "inconclusive") => not_run.push(format!("{}: {}", report["run"], report["reason"])),
+            status => return Err(format!("{status:?}: {line}\n{err}").into()),
+        }
+    }
+    if out.is_empty() {
+        return Err(format!("no run: {err}").into());
+    }
+    Ok(if not_run.is_empty() { Completion::Completed } else { Completion::ignored_with(not_run.join("; ")) })
+}
+
+/// A snapshot that no run is held against proves nothing and misleads its reader.
+fn no_orphans() -> Result<(), Failed> {
+    let mut known = Vec::new();
+    for file in scenarios() {
+        let output = workbench().args(["plan", "--format", "json"]).arg(&file).output()?;
+        let plans: Value = serde_json::from_str(&texts(&output).0)?;
+        for plan in plans.as_array().into_iter().flatten() {
+            let name = |key: &str| plan[key].as_str().unwrap_or_default().to_owned();
+            known.push(format!("{}-{}.snap", name("scenario"), name("run")));
+        }
+    }
+    for entry in fs::read_dir(root().join("snapshots"))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !known.contains(&name) {
+            return Err(format!("snapshots/{name} belongs to no run").into());
+        }
+    }
+    Ok(())
+}
