@@ -56,10 +56,8 @@ impl Calls<'_> {
         let is_claim = !asks_for_names(&connection.remote);
         let before = self.waits.before(call.tid, call.entry_ns).map(|chain| chain.wait(None));
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
-        if let Some(outcome) = connection.outcome.as_ref().filter(|o| o.call == connection.call) {
-            if !self.was_on_the_wire(number, call) {
-                return vec![entry(format!("connect to {label} {}", in_words(&outcome.how)))];
-            }
+        if let Some(how) = self.at_once(number, call) {
+            return vec![entry(format!("connect to {label} {}", in_words(how)))];
         }
         let mut events = vec![match call.error() {
             Some(errno @ ("EINPROGRESS" | "EAGAIN")) => entry(format!("connect to {label} -> {errno}")),
@@ -97,9 +95,10 @@ impl Calls<'_> {
         let host = self.evidence.plan.command.host.as_str();
         let during = |f: &&Flight| f.from == host && (call.entry_ns..=outcome.t_ns).contains(&f.t_ns());
         let sent = || self.flights.iter().filter(during);
-        match (errno.as_str(), self.flows.of_connection(number)) {
-            ("ETIMEDOUT", Some(flow)) => {
-                let of_flow = sent().filter(|f| self.flows.of(f).is_some_and(|(of, _)| of == flow));
+        let flow = self.flows.of_connection(number);
+        match (errno.as_str(), flow) {
+            ("ETIMEDOUT", _) => {
+                let of_flow = sent().filter(|f| flow.is_some() && self.flows.of(f).map(|(of, _)| of) == flow);
                 let seen = of_flow.map(|f| f.retransmission).max().unwrap_or(0);
                 let retries = Retries::of(self.evidence, host);
                 let armed_ns = retries.connect_ns(self.sockets.connections[number].syn_count, seen);
@@ -139,12 +138,19 @@ impl Calls<'_> {
         Some(self.placed(chain.last.call, Cause::CallExit, chain.last.until_ns, text, wait, is_claim))
     }
 
-    /// Whether anything left the host for this connection before `connect` returned.
-    fn was_on_the_wire(&self, number: usize, call: &Call) -> bool {
+    /// The outcome of a connect that asked nobody: a local socket, or a route that says no.
+    fn at_once(&self, number: usize, call: &Call) -> Option<&How> {
+        let connection = &self.sockets.connections[number];
+        let outcome = connection.outcome.as_ref().filter(|outcome| outcome.call == connection.call)?;
         let host = &self.evidence.plan.command.host;
-        let during = call.entry_ns..=call.exit_ns.unwrap_or(i64::MAX);
+        let during = call.entry_ns..=outcome.t_ns;
         let asks = |f: &Flight| f.from == *host && is_neighbour_question(f) && during.contains(&f.t_ns());
-        self.flows.of_connection(number).is_some() || self.flights.iter().any(asks)
+        let is_local = match &outcome.how {
+            How::Failed(Some(errno)) => errno != "ETIMEDOUT" && !self.flights.iter().any(asks),
+            How::Failed(None) | How::Interrupted => false,
+            How::Connected => matches!(connection.remote, SocketAddress::Unix(_)),
+        };
+        (is_local && self.flows.of_connection(number).is_none()).then_some(&outcome.how)
     }
 
     fn placed(
