@@ -1,7 +1,27 @@
 //! Evidence to one ordered story: names instead of addresses, roles instead of ports, pids and sequence numbers.
 
+mod build;
+mod calls;
+mod data;
+mod ends;
+mod escape;
 mod event;
+#[cfg(test)]
+pub mod fixture;
 mod flight;
+mod flows;
+mod names;
+mod order;
+mod packets;
+mod render;
+mod retries;
+mod sockets;
+#[cfg(test)]
+mod tests;
+mod waits;
 
+pub use build::{build, build_from};
+pub use escape::escape;
 pub use event::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass, Wait};
 pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
+pub use render::duration;

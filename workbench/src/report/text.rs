@@ -1,0 +1,286 @@
+//! A run for people: a headline, the timeline in columns, what the command wrote, and what does not hold.
+//!
+//! Everything that comes from outside is escaped: captured output is data and cannot steer a terminal.
+
+use std::fmt::Write as _;
+
+use super::table::{Row, table};
+use crate::evidence::{Ending, Evidence};
+use crate::timeline::{Event, EventKind, Timeline, Wait, duration, escape};
+use crate::verdict::Verdict;
+
+/// Lines of each output stream that are shown.
+const OUTPUT_LINES: usize = 20;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// With SGR colours.
+    pub color: bool,
+    /// Columns of the terminal; 100 is a good default.
+    pub width: usize,
+    /// Six decimals of a second instead of three.
+    pub micros: bool,
+}
+
+/// Select Graphic Rendition (ECMA-48, 8.3.117).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Bold,
+    Dim,
+    Red,
+    Yellow,
+    Cyan,
+    Magenta,
+}
+
+impl Style {
+    /// `text` in this style, if colours are wanted.
+    pub(super) fn paint(self, text: &str, options: Options) -> String {
+        let code = match self {
+            _ if !options.color => return text.to_owned(),
+            Self::Plain => return text.to_owned(),
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Red => "31",
+            Self::Yellow => "33",
+            Self::Cyan => "36",
+            Self::Magenta => "35",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// The report of a run, with a line feed at its end.
+pub fn render(evidence: &Evidence, timeline: &Timeline, verdict: &Verdict, options: Options) -> String {
+    let mut out = head(evidence, timeline, options);
+    out.push('\n');
+    let rows: Vec<Row> = collapse(&timeline.events).iter().map(|group| group.row(options)).collect();
+    out.push_str(&table(&rows, options));
+    output(&mut out, "stdout", &evidence.output.stdout, options);
+    output(&mut out, "stderr", &evidence.output.stderr, options);
+    if evidence.output.discarded_bytes > 0 {
+        let _ = writeln!(out, "  {} more bytes of output were not kept", evidence.output.discarded_bytes);
+    }
+    judgement(&mut out, verdict, options);
+    out
+}
+
+/// `syn-retries-0 / curl: exit 28 after 3.049 s`, and what ran where.
+fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
+    let plan = &evidence.plan;
+    let end = timeline.events.iter().find(|event| event.kind == EventKind::End);
+    let end = end.map_or("no end", |event| event.text.as_str());
+    let after = match evidence.end.how {
+        Ending::Exit(_) | Ending::Signal(_) => format!(" after {} s", seconds(evidence.end.t_ns, options)),
+        Ending::Deadline | Ending::ExecFailed(_) => String::new(),
+    };
+    let headline = format!("{} / {}: {end}{after}", escape(&plan.scenario), escape(&plan.run));
+    let machine = &evidence.machine;
+    let place =
+        format!("in {}, {} engine, Linux {}, HZ={}", plan.command.host, machine.engine, machine.kernel, machine.hz());
+    format!(
+        "{}\n  $ {}\n  {}\n",
+        Style::Bold.paint(&headline, options),
+        command_line(&plan.command.argv),
+        Style::Dim.paint(&escape(&place), options)
+    )
+}
+
+/// As one would type it into a shell.
+fn command_line(argv: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let quote = |arg: &String| match !arg.is_empty() && arg.chars().all(is_plain) {
+        true => arg.clone(),
+        false => format!("'{}'", escape(arg).replace('\'', "'\\''")),
+    };
+    argv.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// Events that stand in one row: a claim alone, details of one kind together.
+struct Group<'a> {
+    first: &'a Event,
+    count: usize,
+    is_uniform: bool,
+}
+
+/// Details between two claims that differ in nothing but their result are one row, where the first of them stood.
+fn collapse(events: &[Event]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut since_claim = 0;
+    for event in events {
+        let same = groups[since_claim..].iter_mut().find(|group| !event.is_claim && shape(group.first) == shape(event));
+        match same {
+            Some(group) => {
+                group.count += 1;
+                group.is_uniform &= group.first.text == event.text;
+            }
+            None => groups.push(Group { first: event, count: 1, is_uniform: true }),
+        }
+        if event.is_claim {
+            since_claim = groups.len();
+        }
+    }
+    groups
+}
+
+/// What a detail has in common with others of its kind: everything but a result that is no error.
+fn shape(event: &Event) -> (EventKind, &str, &str, &str) {
+    let (head, result) = event.text.rsplit_once(" = ").unwrap_or((&event.text, ""));
+    let error = if result.starts_with("-1") || result == "0" { result } else { "" };
+    (event.kind, &event.at, head, error)
+}
+
+impl Group<'_> {
+    fn row(&self, options: Options) -> Row {
+        let event = self.first;
+        let text = match (self.count, self.is_uniform) {
+            (1, _) => event.text.clone(),
+            (count, true) => format!("{}  x{count}", event.text),
+            (count, false) => format!("{}  x{count}", event.text.rsplit_once(" = ").map_or("", |(head, _)| head)),
+        };
+        let style = match event.kind {
+            _ if !event.is_claim => Style::Dim,
+            EventKind::Packet => Style::Cyan,
+            EventKind::Signal => Style::Magenta,
+            EventKind::Setup => Style::Yellow,
+            EventKind::End => Style::Bold,
+            EventKind::Call | EventKind::Process => Style::Plain,
+        };
+        let wait = event.wait.as_ref().filter(|_| self.count == 1).map_or(String::new(), |w| wait(w, options));
+        let indent = if event.is_claim { "" } else { "  " };
+        Row { time: seconds(event.t_ns, options), wait, at: event.at.clone(), what: text, indent, style }
+    }
+}
+
+/// `+1.024 RTO 1 s`
+fn wait(wait: &Wait, options: Options) -> String {
+    let gap = format!("+{}", seconds(wait.gap_ns, options));
+    match &wait.timer {
+        Some(timer) => format!("{gap} {} {}", timer.name, duration(timer.armed_ns)),
+        None => gap,
+    }
+}
+
+fn seconds(ns: i64, options: Options) -> String {
+    let decimals = if options.micros { 6 } else { 3 };
+    format!("{:.decimals$}", ns as f64 / 1e9)
+}
+
+/// The first lines of what the command wrote.
+fn output(out: &mut String, name: &str, bytes: &[u8], options: Options) {
+    if bytes.is_empty() {
+        return;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let _ = writeln!(out, "\n{}", Style::Bold.paint(&format!("{name}, {} bytes", bytes.len()), options));
+    for line in lines.iter().take(OUTPUT_LINES) {
+        let line = escape(line);
+        let room = options.width.saturating_sub(4).max(20);
+        let shown: String = line.chars().take(room).collect();
+        let _ = writeln!(out, "  | {shown}");
+    }
+    if lines.len() > OUTPUT_LINES {
+        let _ = writeln!(out, "  ... {} more lines", lines.len() - OUTPUT_LINES);
+    }
+}
+
+/// What does not hold, and what makes the run doubtful.
+fn judgement(out: &mut String, verdict: &Verdict, options: Options) {
+    for finding in &verdict.findings {
+        let place = format!("{}:{}", escape(&finding.origin.file), finding.origin.line);
+        let _ =
+            writeln!(out, "\n{}", Style::Red.paint(&format!("{} is not as expected ({place})", finding.what), options));
+        let _ = writeln!(out, "  expected  {}", finding.expected);
+        let _ = writeln!(out, "  observed  {}", finding.observed);
+        let _ = writeln!(out, "  allowed   {}", finding.allowed);
+    }
+    for reason in &verdict.inconclusive {
+        let _ = writeln!(out, "\n{}", Style::Yellow.paint(&format!("inconclusive: {}", escape(reason)), options));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Expected, Origin};
+    use crate::timeline::build_from;
+    use crate::timeline::fixture::Fixture;
+    use crate::verdict::judge;
+
+    const PLAIN: Options = Options { color: false, width: 100, micros: false };
+
+    fn rendered(run: &Fixture, options: Options) -> String {
+        let timeline = build_from(&run.evidence, &run.flights);
+        render(&run.evidence, &timeline, &judge(&run.evidence, &timeline), options)
+    }
+
+    #[test]
+    fn the_headline_says_how_it_ended_and_when() {
+        let text = rendered(&Fixture::syn_retries(), PLAIN);
+        assert_eq!(text.lines().next(), Some("syn-retries-0 / curl: exit 28 after 3.071 s"));
+        assert_eq!(text.lines().nth(1), Some("  $ curl --connect-timeout 999 http://server/"));
+    }
+
+    #[test]
+    fn the_columns_are_aligned_and_say_what_armed_a_wait() {
+        let text = rendered(&Fixture::syn_retries(), PLAIN);
+        let line = text.lines().find(|line| line.contains("retransmission 1")).unwrap();
+        let expected = "1.044  +1.024 RTO 1 s          client -> server  SYN to server:80, retransmission 1, dropped";
+        assert!(line.trim_start().starts_with(expected), "{line}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [72, 80, 100, 140] {
+            let text = rendered(&Fixture::syn_retries(), Options { width, ..PLAIN });
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= width, "{widest} > {width}\n{text}");
+        }
+    }
+
+    #[test]
+    fn repeated_details_between_two_claims_are_one_row() {
+        let mut run = Fixture::new("tool");
+        for second in 0..14 {
+            run.poll((second * 1_000_000, second * 1_000_000 + 1_000_300), 9, 1000, "");
+            run.poll((second * 1_000_000 + 1_000_310, second * 1_000_000 + 1_000_311), 9, 0, "");
+        }
+        let text = rendered(run.end(15_000_000, Ending::Exit(0)), PLAIN);
+        assert!(text.contains("poll([9 POLLOUT], 1, 1 s) = 0  x14"), "{text}");
+        assert!(text.contains("poll([9 POLLOUT], 1, 0) = 0  x14"), "{text}");
+    }
+
+    #[test]
+    fn captured_output_cannot_steer_a_terminal() {
+        let mut run = Fixture::syn_retries();
+        run.evidence.output.stdout = b"\x1b]0;owned\x07\x1b[2J\r\xe2\x80\xaeabc\x00\n".to_vec();
+        run.evidence.plan.command.argv.push("\x1b[31m".into());
+        let text = rendered(&run, PLAIN);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert!(text.contains("  | \\x1b]0;owned\\x07\\x1b[2J\\r\\u{202e}abc\\x00"), "{text}");
+    }
+
+    #[test]
+    fn colours_are_there_only_if_asked_for_and_change_no_letter() {
+        let run = Fixture::syn_retries();
+        let coloured = rendered(&run, Options { color: true, ..PLAIN });
+        let codes = ["0", "1", "2", "31", "33", "35", "36"].map(|code| format!("\x1b[{code}m"));
+        let stripped = codes.iter().fold(coloured.clone(), |text, code| text.replace(code.as_str(), ""));
+        assert_ne!(coloured, stripped);
+        assert_eq!(stripped, rendered(&run, PLAIN));
+    }
+
+    #[test]
+    fn a_finding_says_expected_observed_allowed_and_where() {
+        let mut run = Fixture::syn_retries();
+        let origin = Origin { file: "scenarios/x.kdl".into(), line: 12, ..Origin::default() };
+        run.evidence.plan.expect.exit = Some(Expected { value: 0, origin });
+        let text = rendered(&run, PLAIN);
+        assert!(text.ends_with(
+            "\nexit is not as expected (scenarios/x.kdl:12)\n  expected  exit 0\n  observed  exit 28\n  allowed   this exit code\n"
+        ));
+    }
+}

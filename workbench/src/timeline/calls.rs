@@ -1,0 +1,212 @@
+//! System calls to events: what the command asked the world for and what it got are claims, how it is written is not.
+//!
+//! A claim is the beginning of a connection, its outcome, and the moment the program gave up on it. A call in which a
+//! thread waited stands where it returned, any other where it began.
+
+use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::flight::{Content, Flight};
+use super::flows::Flows;
+use super::names::Names;
+use super::order::{Cause, Placed, anchor_of_return};
+use super::packets::answer_arrived_ns;
+use super::render::Renderer;
+use super::retries::Retries;
+use super::sockets::{How, Outcome, Sockets};
+use super::waits::Waits;
+use crate::evidence::{Call, Evidence, SocketAddress};
+
+/// What the events of calls are made from.
+pub(super) struct Calls<'a> {
+    pub evidence: &'a Evidence,
+    pub flights: &'a [Flight],
+    pub names: &'a Names<'a>,
+    pub sockets: &'a Sockets,
+    pub flows: &'a Flows,
+    pub waits: &'a Waits,
+}
+
+impl Calls<'_> {
+    pub(super) fn events(&self) -> Vec<Placed> {
+        let mut placed = Vec::new();
+        for (index, call) in self.evidence.calls.iter().enumerate() {
+            match self.sockets.begun_by(index) {
+                Some(connection) => placed.extend(self.connection(connection)),
+                None => placed.push(self.detail(index, call)),
+            }
+        }
+        placed
+    }
+
+    /// A call that is no claim.
+    fn detail(&self, index: usize, call: &Call) -> Placed {
+        let renderer = Renderer { names: self.names, sockets: self.sockets, flows: self.flows };
+        let expired = self.waits.expired(call.tid, index);
+        let wait = expired.map(|e| Wait { gap_ns: e.until_ns - e.since_ns, timer: Some(e.timer.clone()) });
+        let returned = call.exit_ns.filter(|_| call.timeout_ns().is_some_and(|armed| armed != Some(0)));
+        let wait = wait.or_else(|| returned.map(|exit| Wait { gap_ns: exit - call.entry_ns, timer: None }));
+        let (t_ns, cause) = returned.map_or((call.entry_ns, Cause::CallEntry), |exit| (exit, Cause::CallExit));
+        self.placed(index, cause, t_ns, renderer.call(index, call), wait, false)
+    }
+
+    /// A connection's claims: that it began, how it came out or that it was given up.
+    fn connection(&self, number: usize) -> Vec<Placed> {
+        let connection = &self.sockets.connections[number];
+        let call = &self.evidence.calls[connection.call];
+        let label = self.flows.label(number);
+        let is_claim = !asks_for_names(&connection.remote);
+        let before = self.waits.before(call.tid, call.entry_ns).map(|chain| chain.wait(None));
+        let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
+        if let Some(how) = self.at_once(number, call) {
+            return vec![entry(format!("connect to {label} {}", in_words(how)))];
+        }
+        let mut events = vec![match call.error() {
+            Some(errno @ ("EINPROGRESS" | "EAGAIN")) => entry(format!("connect to {label} -> {errno}")),
+            _ => entry(format!("connect to {label}")),
+        }];
+        events.extend(connection.outcome.as_ref().map(|outcome| self.outcome(number, outcome, is_claim)));
+        events.extend(self.gave_up(number, is_claim));
+        events
+    }
+
+    fn outcome(&self, number: usize, outcome: &Outcome, is_claim: bool) -> Placed {
+        let connection = &self.sockets.connections[number];
+        let call = &self.evidence.calls[connection.call];
+        let text = match outcome.how {
+            How::Connected => format!("connected to {}", self.flows.label(number)),
+            _ => format!("connect to {} {}", self.flows.label(number), in_words(&outcome.how)),
+        };
+        let gap_ns = outcome.t_ns - call.entry_ns;
+        let wait = Wait { gap_ns, timer: self.connect_timer(number, call, outcome) };
+        let cause = if outcome.how == How::Interrupted { Cause::Interrupted } else { Cause::CallExit };
+        let mut placed = self.placed(outcome.call, cause, outcome.t_ns, text, Some(wait), is_claim);
+        let flow = self.flows.of_connection(number);
+        let arrived = flow.and_then(|flow| answer_arrived_ns(self.flights, self.flows, flow, outcome.t_ns));
+        placed.anchor_ns = anchor_of_return(outcome.t_ns, arrived);
+        if cause == Cause::Interrupted {
+            let of_process = self.evidence.signals.iter().filter(|s| s.pid == call.pid && s.t_ns >= outcome.t_ns);
+            placed.anchor_ns = of_process.map(|s| s.t_ns).min().unwrap_or(outcome.t_ns);
+        }
+        placed
+    }
+
+    /// The kernel's timer that ended a connect, if one did.
+    fn connect_timer(&self, number: usize, call: &Call, outcome: &Outcome) -> Option<Timer> {
+        let How::Failed(Some(errno)) = &outcome.how else { return None };
+        let host = self.evidence.plan.command.host.as_str();
+        let during = |f: &&Flight| f.from == host && (call.entry_ns..=outcome.t_ns).contains(&f.t_ns());
+        let sent = || self.flights.iter().filter(during);
+        let flow = self.flows.of_connection(number);
+        match (errno.as_str(), flow) {
+            ("ETIMEDOUT", _) => {
+                let of_flow = sent().filter(|f| flow.is_some() && self.flows.of(f).map(|(of, _)| of) == flow);
+                let seen = of_flow.map(|f| f.retransmission).max().unwrap_or(0);
+                let retries = Retries::of(self.evidence, host);
+                let armed_ns = retries.connect_ns(self.sockets.connections[number].syn_count, seen);
+                Some(Timer { name: "SYN retries".into(), class: TimerClass::Wheel, armed_ns })
+            }
+            ("EHOSTUNREACH", None) => {
+                let asked = sent().filter(|f| is_neighbour_question(f)).count() as u64;
+                let armed_ns = asked * neighbour_wait_ns(self.evidence, host);
+                (asked > 0).then(|| Timer { name: "neighbour".into(), class: TimerClass::Wheel, armed_ns })
+            }
+            _ => None,
+        }
+    }
+
+    /// A connection whose descriptor was let go when the last wait for it had run out.
+    fn gave_up(&self, number: usize, is_claim: bool) -> Option<Placed> {
+        let connection = &self.sockets.connections[number];
+        let call = &self.evidence.calls[connection.call];
+        let (released_ns, tid) = connection.released.unwrap_or((self.evidence.end.t_ns, call.tid));
+        let chain = self.waits.before(tid, released_ns)?;
+        let begun_ns = match &connection.outcome {
+            None => Some(call.entry_ns),
+            Some(Outcome { how: How::Connected, .. }) => None,
+            Some(_) => return None,
+        };
+        let waiting_pid = self.evidence.calls[chain.last.call].pid;
+        let is_for_this = |fd: &i32| connection.descriptors.contains(&(waiting_pid, *fd));
+        if !chain.last.fds.iter().any(is_for_this) || chain.last.until_ns < call.entry_ns {
+            return None;
+        }
+        let label = self.flows.label(number);
+        let text = match begun_ns {
+            Some(_) => format!("gave up on connect to {label}"),
+            None => format!("gave up waiting for {label}"),
+        };
+        let wait = Some(chain.wait(begun_ns));
+        Some(self.placed(chain.last.call, Cause::CallExit, chain.last.until_ns, text, wait, is_claim))
+    }
+
+    /// The outcome of a connect that asked nobody: a local socket, or a route that says no.
+    fn at_once(&self, number: usize, call: &Call) -> Option<&How> {
+        let connection = &self.sockets.connections[number];
+        let outcome = connection.outcome.as_ref().filter(|outcome| outcome.call == connection.call)?;
+        let host = &self.evidence.plan.command.host;
+        let during = call.entry_ns..=outcome.t_ns;
+        let asks = |f: &Flight| f.from == *host && is_neighbour_question(f) && during.contains(&f.t_ns());
+        let is_local = match &outcome.how {
+            How::Failed(Some(errno)) => errno != "ETIMEDOUT" && !self.flights.iter().any(asks),
+            How::Failed(None) | How::Interrupted => false,
+            How::Connected => matches!(connection.remote, SocketAddress::Unix(_)),
+        };
+        (is_local && self.flows.of_connection(number).is_none()).then_some(&outcome.how)
+    }
+
+    fn placed(
+        &self,
+        index: usize,
+        cause: Cause,
+        t_ns: i64,
+        text: String,
+        wait: Option<Wait>,
+        is_claim: bool,
+    ) -> Placed {
+        let call = &self.evidence.calls[index];
+        let event = Event {
+            t_ns,
+            at: self.evidence.plan.command.host.clone(),
+            kind: EventKind::Call,
+            text: format!("{}{text}", self.names.speaker(call.pid)),
+            wait,
+            is_claim,
+            evidence: vec![EvidenceRef::Call(index)],
+        };
+        // A claim stands after the detail it was read from.
+        let seq = index * 2 + usize::from(is_claim);
+        let begun = self.sockets.begun_before(index + 1);
+        Placed { anchor_ns: t_ns, turn: begun, cause, seq, event }
+    }
+}
+
+fn in_words(how: &How) -> String {
+    match how {
+        How::Connected => "succeeded".into(),
+        How::Failed(Some(errno)) => format!("failed: {errno}"),
+        How::Failed(None) => "failed".into(),
+        How::Interrupted => "interrupted".into(),
+    }
+}
+
+/// The C library asking a name service on this machine (nscd, systemd-resolved), and syslog: how a program is built,
+/// not what it does.
+fn asks_for_names(remote: &SocketAddress) -> bool {
+    const SERVICES: [&str; 4] = ["/nscd/", "/systemd/", "/dev/log", "/var/lib/sss/"];
+    matches!(remote, SocketAddress::Unix(path) if SERVICES.iter().any(|service| path.contains(service)))
+}
+
+/// ARP asking, or neighbour discovery doing the same for IPv6.
+pub(super) fn is_neighbour_question(flight: &Flight) -> bool {
+    match &flight.content {
+        Content::Arp { is_request, .. } => *is_request,
+        Content::Icmp { kind, .. } => kind.contains("neighbo") && kind.contains("solicitation"),
+        _ => false,
+    }
+}
+
+/// How long the kernel waits for a neighbour's answer before it asks again: `retrans_time_ms`, arp(7).
+pub(super) fn neighbour_wait_ns(evidence: &Evidence, host: &str) -> u64 {
+    const DEFAULT_NS: u64 = 1_000_000_000;
+    let recorded = evidence.sysctls.get(host).and_then(|s| s.get("net.ipv4.neigh.default.retrans_time_ms"));
+    recorded.and_then(|ms| ms.trim().parse::<u64>().ok()).map_or(DEFAULT_NS, |ms| ms * 1_000_000)
+}

@@ -1,0 +1,143 @@
+//! What frames a run: the kernel's words while the lab was built, processes, signals, and the end.
+
+use super::escape::escape;
+use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::names::Names;
+use super::order::{Cause, Placed};
+use super::render::duration;
+use super::sockets::Sockets;
+use super::waits::{Waits, before_signal};
+use crate::evidence::{Ending, Evidence, SetupNote, Signal};
+
+/// Signals that tell a program about its children, its terminal or its own scheduler: they end no wait of ours.
+const HOUSEKEEPING: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG"];
+
+/// What the kernel refused or changed: before everything else.
+pub(super) fn setup(evidence: &Evidence) -> Vec<Placed> {
+    let place = |(index, note): (usize, &SetupNote)| Placed {
+        anchor_ns: 0,
+        turn: 0,
+        cause: Cause::Setup,
+        seq: index,
+        event: Event {
+            t_ns: 0,
+            at: if note.at.is_empty() { "lab".into() } else { escape(&note.at) },
+            kind: EventKind::Setup,
+            text: refusal(note),
+            wait: None,
+            is_claim: true,
+            evidence: vec![EvidenceRef::Setup(index)],
+        },
+    };
+    evidence.setup.iter().enumerate().map(place).collect()
+}
+
+/// `net.ipv4.tcp_syn_retries = 0 refused: EINVAL; 1 instead`
+fn refusal(note: &SetupNote) -> String {
+    let key = note.asked.split_once(" = ").map_or("", |(key, _)| key);
+    let instead = match note.instead.split_once(" = ") {
+        Some((same, value)) if same == key => format!("{value} instead"),
+        _ => note.instead.clone(),
+    };
+    escape(&format!("{} refused: {}; {instead}", note.asked, note.refused))
+}
+
+/// Processes beside the command: when they began and how they ended. Threads are their process.
+pub(super) fn processes(evidence: &Evidence, names: &Names<'_>) -> Vec<Placed> {
+    let mut placed = Vec::new();
+    let processes = evidence.processes.iter().enumerate().filter(|(_, process)| process.tid == process.pid);
+    for (index, process) in processes {
+        let name = names.process(process.pid);
+        let mut add = |t_ns: i64, cause: Cause, text: String| {
+            let event = Event {
+                t_ns,
+                at: evidence.plan.command.host.clone(),
+                kind: EventKind::Process,
+                text,
+                wait: None,
+                is_claim: false,
+                evidence: vec![EvidenceRef::Process(index)],
+            };
+            placed.push(Placed {
+                anchor_ns: t_ns,
+                turn: if cause == Cause::Start { 0 } else { usize::MAX },
+                cause,
+                seq: index,
+                event,
+            });
+        };
+        add(process.start_ns, Cause::Start, format!("{name}: started"));
+        // The first process's end is the command's.
+        let end_ns = process.end_ns.filter(|_| index > 0);
+        match (end_ns, process.exit_code, &process.killed_by) {
+            (Some(t_ns), _, Some(signal)) => add(t_ns, Cause::ProcessEnd, format!("{name}: killed by {signal}")),
+            (Some(t_ns), Some(code), None) => add(t_ns, Cause::ProcessEnd, format!("{name}: exit {code}")),
+            (Some(t_ns), None, None) => add(t_ns, Cause::ProcessEnd, format!("{name}: gone")),
+            (None, ..) => {}
+        }
+    }
+    placed
+}
+
+/// Signals. One that a timer sent ends the wait that began when the timer was armed.
+pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets) -> Vec<Placed> {
+    let place = |(index, signal): (usize, &Signal)| {
+        let wait = before_signal(evidence, signal);
+        let event = Event {
+            t_ns: signal.t_ns,
+            at: evidence.plan.command.host.clone(),
+            kind: EventKind::Signal,
+            text: format!("{}{}", names.speaker(signal.pid), origin(signal, wait.as_ref(), names)),
+            wait,
+            is_claim: !HOUSEKEEPING.contains(&signal.name.as_str()),
+            evidence: vec![EvidenceRef::Signal(index)],
+        };
+        let begun = evidence.calls.partition_point(|call| call.entry_ns <= signal.t_ns);
+        Placed { anchor_ns: signal.t_ns, turn: sockets.begun_before(begun), cause: Cause::Signal, seq: index, event }
+    };
+    evidence.signals.iter().enumerate().map(place).collect()
+}
+
+fn origin(signal: &Signal, wait: Option<&Wait>, names: &Names<'_>) -> String {
+    let name = escape(&signal.name);
+    match (wait.and_then(|wait| wait.timer.as_ref()), signal.sender_pid, signal.code.as_str()) {
+        (Some(timer), ..) => format!("{name} from {}", timer.name),
+        (None, Some(pid), "SI_USER" | "SI_TKILL" | "SI_QUEUE") if pid == signal.pid => format!("{name} from itself"),
+        (None, Some(pid), "SI_USER" | "SI_TKILL" | "SI_QUEUE") => format!("{name} from {}", names.process(pid)),
+        _ => name,
+    }
+}
+
+/// The command's end. It ends the command's own wait if that is what ran out last and nothing was said about it yet.
+pub(super) fn end(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Placed {
+    let t_ns = evidence.end.t_ns;
+    let (text, wait) = match &evidence.end.how {
+        Ending::Exit(code) => (format!("exit {code}"), own_wait(evidence, waits, placed)),
+        Ending::Signal(name) => (format!("killed by {}", escape(name)), None),
+        Ending::Deadline => {
+            let armed_ns = evidence.plan.command.deadline_ns.unwrap_or(t_ns.unsigned_abs());
+            let timer = Timer { name: "deadline".into(), class: TimerClass::HighResolution, armed_ns };
+            let text = format!("still running at the deadline of {}", duration(armed_ns));
+            (text, Some(Wait { gap_ns: t_ns, timer: Some(timer) }))
+        }
+        Ending::ExecFailed(errno) if errno == "ENOENT" => ("program not found".into(), None),
+        Ending::ExecFailed(errno) => (format!("program not started: {}", escape(errno)), None),
+    };
+    let event = Event {
+        t_ns,
+        at: evidence.plan.command.host.clone(),
+        kind: EventKind::End,
+        text,
+        wait,
+        is_claim: true,
+        evidence: if evidence.processes.is_empty() { Vec::new() } else { vec![EvidenceRef::Process(0)] },
+    };
+    Placed { anchor_ns: t_ns, turn: usize::MAX, cause: Cause::End, seq: 0, event }
+}
+
+fn own_wait(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Option<Wait> {
+    let command = evidence.processes.first()?;
+    let chain = waits.before(command.tid, evidence.end.t_ns)?;
+    let is_told = |p: &Placed| p.event.is_claim && p.event.wait.is_some() && p.event.t_ns >= chain.last.until_ns;
+    (!placed.iter().any(is_told)).then(|| chain.wait(None))
+}

@@ -1,0 +1,137 @@
+//! Names instead of addresses and pids: hosts, places (`server:80`), processes (`curl`, `curl[2]`), rules.
+//!
+//! Everything here comes from the plan and from what ran, nothing from the order of events.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::escape::escape;
+use super::flight::Fate;
+use crate::evidence::Evidence;
+use crate::plan::{Plan, RuleAction, RulePlan};
+
+/// Everything that has a name in one run.
+pub(super) struct Names<'a> {
+    addresses: BTreeMap<IpAddr, String>,
+    owners: BTreeMap<IpAddr, &'a str>,
+    rules: BTreeMap<&'a str, &'a RulePlan>,
+    processes: BTreeMap<u32, String>,
+    command_pid: u32,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(evidence: &'a Evidence) -> Self {
+        let plan = &evidence.plan;
+        Self {
+            addresses: address_names(plan),
+            owners: ends(plan).map(|end| (end.address, end.host)).collect(),
+            rules: rules(plan).map(|rule| (rule.id.as_str(), rule)).collect(),
+            processes: process_names(evidence),
+            command_pid: evidence.processes.first().map_or(0, |p| p.pid),
+        }
+    }
+
+    /// A host's name, or the address itself where no host of the plan has it.
+    pub(super) fn address(&self, ip: IpAddr) -> String {
+        self.addresses.get(&ip).cloned().unwrap_or_else(|| ip.to_string())
+    }
+
+    /// The host that has this address.
+    pub(super) fn owner(&self, ip: IpAddr) -> Option<&'a str> {
+        self.owners.get(&ip).copied()
+    }
+
+    /// `server:80`; an address that is no host's as `192.0.2.1:80` or `[2001:db8::1]:80`.
+    pub(super) fn place(&self, ip: IpAddr, port: u16) -> String {
+        match (self.addresses.get(&ip), ip) {
+            (Some(name), _) => format!("{name}:{port}"),
+            (None, IpAddr::V4(ip)) => format!("{ip}:{port}"),
+            (None, IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+        }
+    }
+
+    /// A process's name; one that is not the command's is somebody outside.
+    pub(super) fn process(&self, pid: u32) -> &str {
+        self.processes.get(&pid).map_or("outside", String::as_str)
+    }
+
+    /// What a line about this process begins with: nothing for the command itself, `curl: ` for any other.
+    pub(super) fn speaker(&self, pid: u32) -> String {
+        if pid == self.command_pid { String::new() } else { format!("{}: ", self.process(pid)) }
+    }
+
+    /// What became of a packet, as the end of a line: empty if it arrived.
+    pub(super) fn fate(&self, fate: &Fate) -> String {
+        match fate {
+            Fate::Arrived => String::new(),
+            Fate::Lost => ", lost on the wire".into(),
+            Fate::InFlight => ", still on its way at the end".into(),
+            Fate::TakenByRule { rule, at } => match self.rules.get(rule.as_str()) {
+                Some(rule) => {
+                    let verb = match rule.action {
+                        RuleAction::Drop => "dropped",
+                        RuleAction::Reject(_) => "rejected",
+                    };
+                    format!(", {verb} at {at} by \"{}\"", escape(&rule.text))
+                }
+                None => format!(", taken at {at} by {}", escape(rule)),
+            },
+        }
+    }
+}
+
+/// One address of the plan.
+struct AddressOfPlan<'a> {
+    host: &'a str,
+    interface: &'a str,
+    address: IpAddr,
+}
+
+fn ends(plan: &Plan) -> impl Iterator<Item = AddressOfPlan<'_>> {
+    plan.links.iter().flat_map(|link| &link.ends).flat_map(|end| {
+        end.addresses.iter().map(|(address, _)| AddressOfPlan {
+            host: &end.host,
+            interface: &end.interface,
+            address: *address,
+        })
+    })
+}
+
+fn rules(plan: &Plan) -> impl Iterator<Item = &RulePlan> {
+    let of_hosts = plan.hosts.iter().flat_map(|host| &host.rules);
+    of_hosts.chain(plan.links.iter().flat_map(|link| &link.ends).flat_map(|end| &end.drops))
+}
+
+/// The host's name alone where that is enough; `server/v6` where it has both families, `server/eth1` where several
+/// addresses of one family, so that two addresses never share a name.
+fn address_names(plan: &Plan) -> BTreeMap<IpAddr, String> {
+    ends(plan)
+        .map(|end| {
+            let siblings = ends(plan).filter(|other| other.host == end.host);
+            let (same, other): (Vec<_>, Vec<_>) =
+                siblings.partition(|sibling| sibling.address.is_ipv4() == end.address.is_ipv4());
+            let mut name = end.host.to_owned();
+            if same.len() > 1 {
+                name = format!("{name}/{}", end.interface);
+            }
+            if !other.is_empty() {
+                name.push_str(if end.address.is_ipv4() { "/v4" } else { "/v6" });
+            }
+            (end.address, name)
+        })
+        .collect()
+}
+
+/// The program's base name; the second process of one name is `curl[2]`. Threads are their process.
+fn process_names(evidence: &Evidence) -> BTreeMap<u32, String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for process in evidence.processes.iter().filter(|p| p.tid == p.pid) {
+        let program = process.argv.first().map_or("process", |path| path.rsplit('/').next().unwrap_or(path));
+        let program = escape(program);
+        let count = seen.entry(program.clone()).or_default();
+        *count += 1;
+        names.insert(process.pid, if *count == 1 { program } else { format!("{program}[{count}]") });
+    }
+    names
+}

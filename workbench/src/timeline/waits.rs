@@ -1,0 +1,294 @@
+//! The program's own waits: which call waited, for how long it was armed, and whether it ran out.
+//!
+//! Knows calls and signals only. What a wait was for (a connection, a name) is decided by who asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::{Timer, TimerClass, Wait};
+use crate::evidence::{Arg, Call, Ending, Evidence, Signal, SocketAddress};
+
+/// A wait that ran out.
+#[derive(Debug, Clone)]
+pub(super) struct Expired {
+    /// Index of the call.
+    pub call: usize,
+    /// When it was armed: the call's entry, or for a timerfd the moment it was set.
+    pub since_ns: i64,
+    /// When the call returned.
+    pub until_ns: i64,
+    /// What ran out.
+    pub timer: Timer,
+    /// Descriptors that would have ended it.
+    pub fds: Vec<i32>,
+}
+
+/// One wait of one thread.
+#[derive(Debug)]
+struct Waited {
+    call: usize,
+    until_ns: i64,
+    expired: Option<Expired>,
+}
+
+/// All waits of a run.
+#[derive(Debug)]
+pub(super) struct Waits {
+    by_thread: BTreeMap<u32, Vec<Waited>>,
+}
+
+/// Waits that ran out one after another, with nothing in between that was waited for.
+#[derive(Debug)]
+pub(super) struct Chain<'a> {
+    first: &'a Expired,
+    /// The one after which the program gave up.
+    pub last: &'a Expired,
+    links: usize,
+}
+
+impl Waits {
+    pub(super) fn new(evidence: &Evidence) -> Self {
+        let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
+        let mut descriptors = Descriptors::default();
+        for (index, call) in evidence.calls.iter().enumerate() {
+            descriptors.note(call);
+            if let (Some(until_ns), true) = (call.exit_ns, descriptors.is_wait(call)) {
+                let expired = descriptors.expired(index, call, until_ns);
+                by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, expired });
+            }
+        }
+        Self { by_thread }
+    }
+
+    /// The waits of thread `tid` that ran out last before `t_ns`, if the last thing it waited for ran out.
+    pub(super) fn before(&self, tid: u32, t_ns: i64) -> Option<Chain<'_>> {
+        let waited = self.by_thread.get(&tid)?;
+        let past = waited.partition_point(|w| w.until_ns <= t_ns);
+        let mut chain = waited[..past].iter().rev().map_while(|w| w.expired.as_ref());
+        let last = chain.next()?;
+        let (first, links) = chain.fold((last, 1), |(_, links), earlier| (earlier, links + 1));
+        Some(Chain { first, last, links })
+    }
+
+    /// The call at this index, if it is a wait of its thread that ran out.
+    pub(super) fn expired(&self, tid: u32, call: usize) -> Option<&Expired> {
+        let waited = self.by_thread.get(&tid)?;
+        let found = waited.binary_search_by_key(&call, |w| w.call).ok()?;
+        waited[found].expired.as_ref()
+    }
+
+    /// When a thread last stopped waiting. A program that exits ran from there to its end without looking at anything;
+    /// one that is killed was looking until then.
+    pub(super) fn last_look_ns(&self, evidence: &Evidence) -> i64 {
+        let last = self.by_thread.values().filter_map(|waited| waited.last()).map(|w| w.until_ns).max();
+        match evidence.end.how {
+            Ending::Exit(_) => last.unwrap_or(evidence.end.t_ns),
+            _ => evidence.end.t_ns,
+        }
+    }
+}
+
+impl Chain<'_> {
+    /// The wait as a whole. `begun_ns` is when the thing that was waited for began, if that is known.
+    ///
+    /// One wait for a round length of time is exact. Several waits, or one for what is left of a deadline, keep a
+    /// deadline that the program reckons by a clock of its own: its length is only known to what programs round to.
+    pub(super) fn wait(&self, begun_ns: Option<i64>) -> Wait {
+        const PROGRAMS_GRAIN_NS: u64 = 10_000_000;
+        let exact = &self.last.timer;
+        if self.links == 1 && exact.class != TimerClass::Deadline && exact.armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS) {
+            return Wait { gap_ns: self.last.until_ns - self.last.since_ns, timer: Some(exact.clone()) };
+        }
+        let since_ns = begun_ns.unwrap_or(self.first.since_ns).min(self.first.since_ns);
+        let due_ns = self.last.since_ns.saturating_add_unsigned(exact.armed_ns) - since_ns;
+        let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns: asked_for(due_ns) };
+        Wait { gap_ns: self.last.until_ns - since_ns, timer: Some(timer) }
+    }
+}
+
+/// The length somebody asked for, from what was measured: the coarsest round figure within 2 %, or within 25 ms, which
+/// a program may need between reading its clock and its first call.
+fn asked_for(measured_ns: i64) -> u64 {
+    const GRAINS_MS: [u64; 9] = [60_000, 10_000, 5_000, 1_000, 500, 250, 100, 50, 10];
+    const MS: u64 = 1_000_000;
+    let measured = u64::try_from(measured_ns).unwrap_or(0);
+    let allowed = (measured / 50).min(25 * MS);
+    let round = |grain: u64| (measured + grain / 2) / grain * grain;
+    let grains = GRAINS_MS.iter().map(|ms| ms * MS);
+    let fitting = grains.map(round).find(|&asked| asked > 0 && asked.abs_diff(measured) <= allowed);
+    fitting.unwrap_or_else(|| round(MS))
+}
+
+/// The wait that a signal ended, if a timer of the program sent it: the newest one armed before it.
+pub(super) fn before_signal(evidence: &Evidence, signal: &Signal) -> Option<Wait> {
+    let arms: &[&str] = match (signal.name.as_str(), signal.code.as_str()) {
+        ("SIGALRM", "SI_KERNEL") => &["alarm", "setitimer"],
+        (_, "SI_TIMER") => &["timer_settime"],
+        _ => return None,
+    };
+    let (call, value_ns, interval_ns) = evidence.calls.iter().rev().find_map(|call| {
+        let is_before = call.pid == signal.pid && call.exit_ns.is_some_and(|exit| exit <= signal.t_ns);
+        let (value, interval) = (is_before && arms.contains(&call.name.as_str())).then(|| setting(call))??;
+        Some((call, value, interval))
+    })?;
+    let armed_at = call.entry_ns;
+    let same = |s: &&Signal| s.pid == signal.pid && s.name == signal.name && s.code == signal.code;
+    let earlier = evidence.signals.iter().filter(same).map(|s| s.t_ns).filter(|t| (armed_at..signal.t_ns).contains(t));
+    let (since_ns, armed_ns) = earlier.max().map_or((armed_at, value_ns), |previous| (previous, interval_ns));
+    let timer = Timer { name: call.name.clone(), class: TimerClass::HighResolution, armed_ns };
+    (armed_ns > 0).then_some(Wait { gap_ns: signal.t_ns - since_ns, timer: Some(timer) })
+}
+
+/// First expiry and interval of a timer that a call sets.
+fn setting(call: &Call) -> Option<(u64, u64)> {
+    call.args.iter().find_map(|arg| match arg {
+        Arg::Timer { value_ns, interval_ns, .. } => Some((*value_ns, *interval_ns)),
+        Arg::Timeout { ns, .. } => ns.map(|ns| (ns, 0)),
+        Arg::Int(s) if call.name == "alarm" => u64::try_from(*s).ok().map(|s| (s * 1_000_000_000, 0)),
+        _ => None,
+    })
+}
+
+/// The name that programs know a wait by. Which of two calls stands behind `poll` or `select` is the C library's
+/// choice and differs between its versions and architectures.
+fn timer_name(call: &str) -> Option<(&'static str, TimerClass)> {
+    Some(match call {
+        "poll" | "ppoll" => ("poll", TimerClass::Slack),
+        "select" | "pselect6" => ("select", TimerClass::Slack),
+        "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => ("epoll_wait", TimerClass::Slack),
+        "nanosleep" | "clock_nanosleep" => ("nanosleep", TimerClass::HighResolution),
+        "futex" => ("futex", TimerClass::HighResolution),
+        _ => return None,
+    })
+}
+
+/// What waits need to know about descriptors: which are sockets, epoll's sets, when a timerfd was armed.
+#[derive(Debug, Default)]
+struct Descriptors {
+    epoll: BTreeMap<(u32, i32), BTreeMap<i64, i32>>,
+    timerfd: BTreeMap<(u32, i32), (i64, u64)>,
+    /// Sockets, and timerfds, which are read from in the same way.
+    sockets: BTreeSet<(u32, i32)>,
+}
+
+impl Descriptors {
+    fn note(&mut self, call: &Call) {
+        if let ("socket" | "accept" | "accept4", Some(fd)) = (call.name.as_str(), call.value()) {
+            self.sockets.extend(i32::try_from(fd).ok().map(|fd| (call.pid, fd)));
+        }
+        let Some(fd) = call.fd() else { return };
+        match call.name.as_str() {
+            "close" => {
+                self.sockets.remove(&(call.pid, fd));
+                self.timerfd.remove(&(call.pid, fd));
+            }
+            "timerfd_settime" => {
+                self.sockets.insert((call.pid, fd));
+                if let Some((value_ns, _)) = setting(call) {
+                    self.timerfd.insert((call.pid, fd), (call.entry_ns, value_ns));
+                }
+            }
+            "epoll_ctl" => {
+                let target = call.args.iter().skip(1).find_map(|arg| match arg {
+                    Arg::Fd(fd) => Some(*fd),
+                    _ => None,
+                });
+                let Some(target) = target else { return };
+                let data = call.args.iter().find_map(epoll_data).unwrap_or(i64::from(target));
+                self.epoll.entry((call.pid, fd)).or_default().insert(data, target);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a thread waited in this call. A poll that only looks (timeout 0), a read that found nothing at once and
+    /// a read from a file are no waits.
+    fn is_wait(&self, call: &Call) -> bool {
+        let on_socket = || call.fd().is_some_and(|fd| self.sockets.contains(&(call.pid, fd)));
+        match call.name.as_str() {
+            "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" => call.error() != Some("EAGAIN"),
+            "read" | "readv" => on_socket() && call.error() != Some("EAGAIN"),
+            "connect" => matches!(call.address(), Some(SocketAddress::Inet { .. })),
+            "wait4" | "waitid" | "rt_sigtimedwait" | "rt_sigsuspend" | "pause" => true,
+            "futex" => call.timeout_ns().is_some(),
+            name => timer_name(name).is_some() && call.timeout_ns() != Some(Some(0)),
+        }
+    }
+
+    fn expired(&self, index: usize, call: &Call, until_ns: i64) -> Option<Expired> {
+        self.expired_timerfd(index, call, until_ns).or_else(|| {
+            let (name, class) = timer_name(&call.name)?;
+            let armed_ns = call.timeout_ns()??;
+            let ran_out = call.value() == Some(0) || call.error() == Some("ETIMEDOUT");
+            let fds = self.waited_for(call);
+            // An absolute time (TIMER_ABSTIME, FUTEX_WAIT_BITSET) is no length; what passed is.
+            let passed_ns = until_ns - call.entry_ns;
+            let is_length = armed_ns <= u64::try_from(passed_ns).unwrap_or(0) + 10_000_000;
+            let (class, armed_ns) =
+                if is_length { (class, armed_ns) } else { (TimerClass::Deadline, asked_for(passed_ns)) };
+            let timer = Timer { name: name.into(), class, armed_ns };
+            ran_out.then_some(Expired { call: index, since_ns: call.entry_ns, until_ns, timer, fds })
+        })
+    }
+
+    /// A wait that a timerfd ended ran out as well.
+    fn expired_timerfd(&self, index: usize, call: &Call, until_ns: i64) -> Option<Expired> {
+        let ready = if call.name == "read" { call.fd().into_iter().collect() } else { self.ready(call) };
+        let (since_ns, armed_ns) = *ready.iter().find_map(|fd| self.timerfd.get(&(call.pid, *fd)))?;
+        let timer = Timer { name: "timerfd".into(), class: TimerClass::HighResolution, armed_ns };
+        Some(Expired { call: index, since_ns, until_ns, timer, fds: self.waited_for(call) })
+    }
+
+    fn waited_for(&self, call: &Call) -> Vec<i32> {
+        let epoll = call.fd().and_then(|fd| self.epoll.get(&(call.pid, fd)));
+        epoll.map_or_else(|| asked(call), |set| set.values().copied().collect())
+    }
+
+    fn ready(&self, call: &Call) -> Vec<i32> {
+        let epoll = call.fd().and_then(|fd| self.epoll.get(&(call.pid, fd)));
+        ready(call).into_iter().map(|entry| resolve(entry.0, epoll)).collect()
+    }
+}
+
+fn resolve(data: i64, epoll: Option<&BTreeMap<i64, i32>>) -> i32 {
+    epoll.and_then(|set| set.get(&data).copied()).unwrap_or_else(|| i32::try_from(data).unwrap_or(-1))
+}
+
+/// `data` of epoll_ctl's `{events=EPOLLIN, data=5}`.
+fn epoll_data(arg: &Arg) -> Option<i64> {
+    let Arg::Struct(members) = arg else { return None };
+    members.iter().find_map(|(name, value)| match value {
+        Arg::Int(data) if name.starts_with("data") => Some(*data),
+        _ => None,
+    })
+}
+
+/// Descriptors that `poll` or `select` was asked to watch.
+fn asked(call: &Call) -> Vec<i32> {
+    let mut fds = Vec::new();
+    for arg in &call.args {
+        match arg {
+            Arg::Poll(entries) => fds.extend(entries.iter().filter_map(|e| i32::try_from(e.fd).ok())),
+            Arg::FdSet { asked, .. } => fds.extend(asked),
+            _ => {}
+        }
+    }
+    fds
+}
+
+/// What was ready when a wait returned: descriptor (for epoll, `data`) and whether an error was among the events.
+pub(super) fn ready(call: &Call) -> Vec<(i64, bool)> {
+    let mut fds = Vec::new();
+    for arg in &call.args {
+        match arg {
+            Arg::Poll(entries) => fds.extend(
+                entries
+                    .iter()
+                    .filter(|e| !e.revents.is_empty())
+                    .map(|e| (e.fd, e.revents.contains("ERR") || e.revents.contains("HUP"))),
+            ),
+            Arg::FdSet { ready, .. } => fds.extend(ready.iter().map(|fd| (i64::from(*fd), false))),
+            _ => {}
+        }
+    }
+    fds
+}
