@@ -33,9 +33,10 @@ pub fn decode(frame: &[u8]) -> Decoded {
     match &packet.net {
         None => Decoded { addresses: None, content: Content::Other(without_net(&packet)) },
         Some(LaxNetSlice::Arp(arp)) => Decoded { addresses: None, content: arp_content(arp) },
-        Some(net) => {
-            Decoded { addresses: addresses(net), content: ip_content(&packet).unwrap_or_else(|| without_ports(&packet)) }
-        }
+        Some(net) => Decoded {
+            addresses: addresses(net),
+            content: ip_content(&packet).unwrap_or_else(|| without_ports(&packet)),
+        },
     }
 }
 

@@ -26,15 +26,23 @@ pub(super) struct Lane<'a> {
 
 /// Both directions of every link of a plan.
 pub(super) fn lanes(plan: &Plan) -> Vec<Lane<'_>> {
-    let both = |link| {
-        let LinkPlan { ends: [a, b], .. } = link;
-        [Lane { link, from: a, to: b }, Lane { link, from: b, to: a }]
-    };
-    plan.links.iter().flat_map(both).collect()
+    plan.links.iter().flat_map(both_directions).collect()
+}
+
+fn both_directions(link: &LinkPlan) -> [Lane<'_>; 2] {
+    let [a, b] = &link.ends;
+    [Lane { link, from: a, to: b }, Lane { link, from: b, to: a }]
 }
 
 /// The sending and the arrival of one packet, as indices into the evidence's packets; at least one of them is there.
 pub(super) type Pair = (Option<usize>, Option<usize>);
+
+/// Sightings of identical packets at the two ends, in the order of their captures.
+#[derive(Default)]
+struct Alike {
+    sent: Vec<usize>,
+    arrived: Vec<usize>,
+}
 
 impl Lane<'_> {
     fn netem(&self) -> Option<&Netem> {
@@ -74,16 +82,16 @@ impl Lane<'_> {
 
     /// Pairs the sending end's sightings with the receiving end's.
     pub(super) fn pairs(&self, packets: &[Packet]) -> Vec<Pair> {
-        let mut alike: BTreeMap<(u32, &[u8]), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+        let mut groups: BTreeMap<(u32, &[u8]), Alike> = BTreeMap::new();
         for (index, packet) in packets.iter().enumerate() {
-            let entry = || (packet.wire_len, packet.bytes.get(ETHERNET_BYTES..).unwrap_or_default());
+            let looks = (packet.wire_len, packet.bytes.get(ETHERNET_BYTES..).unwrap_or_default());
             if is_at(self.from, packet) && packet.direction == Direction::Sent {
-                alike.entry(entry()).or_default().0.push(index);
+                groups.entry(looks).or_default().sent.push(index);
             } else if is_at(self.to, packet) && packet.direction == Direction::Received {
-                alike.entry(entry()).or_default().1.push(index);
+                groups.entry(looks).or_default().arrived.push(index);
             }
         }
-        let mut pairs: Vec<_> = alike.values().flat_map(|(sent, arrived)| self.pair_alike(packets, sent, arrived)).collect();
+        let mut pairs: Vec<_> = groups.values().flat_map(|alike| self.pair_alike(packets, alike)).collect();
         if self.netem().is_some_and(|n| n.corrupt.is_some()) {
             pair_corrupted(packets, &mut pairs);
         }
@@ -95,7 +103,7 @@ impl Lane<'_> {
     /// With fewer arrivals than sendings some are lost, and each arrival belongs to the last sending that it can
     /// belong to: identical packets are repeats, and a repeat comes after the wait for what was lost. With more
     /// arrivals netem has made copies, and they follow their original.
-    fn pair_alike(&self, packets: &[Packet], sent: &[usize], arrived: &[usize]) -> Vec<Pair> {
+    fn pair_alike(&self, packets: &[Packet], Alike { sent, arrived }: &Alike) -> Vec<Pair> {
         let fits = |s: usize, a: usize| packets[s].t_ns.saturating_add(self.shortest_ns()) <= packets[a].t_ns;
         let mut matched: BTreeMap<usize, usize> = BTreeMap::new();
         if arrived.len() >= sent.len() {

@@ -69,7 +69,8 @@ pub(super) fn decide_takings(evidence: &Evidence, drafts: &mut [Draft<'_>]) {
 }
 
 fn gates<'a>(rules: impl Iterator<Item = &'a RulePlan>, counters: &BTreeMap<String, RuleCounter>) -> Vec<Gate<'a>> {
-    let gate = |rule: &'a RulePlan| Gate { rule, packets: 0, bytes: 0, left: counters.get(&rule.id).map(|c| c.packets) };
+    let gate =
+        |rule: &'a RulePlan| Gate { rule, packets: 0, bytes: 0, left: counters.get(&rule.id).map(|c| c.packets) };
     rules.map(gate).collect()
 }
 
@@ -99,7 +100,8 @@ fn hook_met(evidence: &Evidence, host: &HostPlan, draft: &Draft<'_>) -> Option<H
 /// Whether a host delivers packets for this address to itself.
 fn is_local(plan: &Plan, host: &HostPlan, address: IpAddr) -> bool {
     let ends = plan.links.iter().flat_map(|link| &link.ends).filter(|end| end.host == host.name);
-    let is_own = |end: &LinkEnd| end.addresses.iter().any(|&(own, len)| own == address || is_broadcast(own, len, address));
+    let is_own =
+        |end: &LinkEnd| end.addresses.iter().any(|&(own, len)| own == address || is_broadcast(own, len, address));
     let is_everywhere = match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_multicast() || v4 == Ipv4Addr::BROADCAST,
         // Link-local addresses are never forwarded (RFC 4291, 2.5.6).

@@ -10,7 +10,11 @@ mod flight;
 mod flight_lanes;
 mod flight_order;
 mod flight_rules;
+#[cfg(test)]
+mod flight_rules_tests;
 mod flights;
+#[cfg(test)]
+mod flights_fixture;
 #[cfg(test)]
 mod flights_tests;
 

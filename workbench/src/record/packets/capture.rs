@@ -81,13 +81,7 @@ impl Capture {
         setns(netns, CloneFlags::CLONE_NEWNET)
             .map_err(|source| CaptureError::Enter { host: host.to_owned(), source })?;
         let ring = PacketRing::open().map_err(|source| CaptureError::Ring { host: host.to_owned(), source })?;
-        Ok(Capture {
-            host: host.to_owned(),
-            ring,
-            interfaces: BTreeMap::new(),
-            seen: Vec::new(),
-            bytes: Vec::new(),
-        })
+        Ok(Capture { host: host.to_owned(), ring, interfaces: BTreeMap::new(), seen: Vec::new(), bytes: Vec::new() })
     }
 
     /// Moves all packets that wait in the ring into memory, in order.
