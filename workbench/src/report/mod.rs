@@ -6,3 +6,4 @@ mod table;
 pub mod text;
 
 pub use status::{SnapshotStatus, Status};
+pub mod pcapng;

@@ -3,3 +3,4 @@
 mod fork;
 
 pub use fork::{Forked, exit_now, fork};
+pub mod packet_ring;

@@ -5,6 +5,11 @@ mod calls;
 mod data;
 mod ends;
 mod escape;
+mod decode;
+mod decode_dns;
+mod decode_icmp;
+#[cfg(test)]
+mod decode_tests;
 mod event;
 #[cfg(test)]
 pub mod fixture;
@@ -19,9 +24,20 @@ mod sockets;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod flight_lanes;
+mod flight_order;
+mod flight_rules;
+#[cfg(test)]
+mod flight_rules_tests;
+mod flights;
+#[cfg(test)]
+mod flights_fixture;
+#[cfg(test)]
+mod flights_tests;
 
 pub use build::{build, build_from};
 pub use escape::escape;
 pub use event::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass, Wait};
 pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
 pub use render::duration;
+pub use flights::flights;
