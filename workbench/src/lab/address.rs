@@ -2,17 +2,21 @@
 //!
 //! IPv6 addresses skip duplicate address detection (RFC 4862, 5.4): it would take a second and send packets.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
-use netlink_packet_route::route::RouteType;
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::error::Ask;
-use super::netlink::Batch;
+use super::error::{Ask, LabError};
+use super::namespace::Namespace;
+use super::netlink::{Batch, Connection};
 use crate::plan::{LinkEnd, NeighbourPlan, Origin, RouteTarget};
+
+/// RTNLGRP_IPV6_ROUTE (include/uapi/linux/rtnetlink.h).
+const IPV6_ROUTE_GROUP: u32 = 11;
 
 /// Asks for the addresses and neighbours of one end of a link.
 ///
@@ -49,6 +53,35 @@ fn is_within(address: IpAddr, (network, prefix_len): (IpAddr, u8)) -> bool {
 /// The address family of an address.
 pub(super) fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// Blocks until the IPv6 addresses of an end that is up can be reached.
+///
+/// Adding one returns before the kernel has put it into the table of local addresses, which a work item does even where
+/// there is no detection to wait for (net/ipv6/addrconf.c, `addrconf_dad_start`); until then a packet to it is lost.
+pub(super) fn wait_for_ipv6(namespace: &Namespace, end: &LinkEnd) -> Result<(), LabError> {
+    let addresses = end.addresses.iter().filter_map(|(address, _)| match address {
+        IpAddr::V6(address) => Some(*address),
+        IpAddr::V4(_) => None,
+    });
+    for address in addresses {
+        let what = format!("{address} on {} to be local", end.host);
+        namespace.wait_until(IPV6_ROUTE_GROUP, &what, |route| Ok(is_local(route, address)))?;
+    }
+    Ok(())
+}
+
+/// Whether the route to an address leads to this host itself. A lookup that finds none at all is an error, and no.
+fn is_local(route: &Connection, address: Ipv6Addr) -> bool {
+    let mut question = RouteMessage::default();
+    question.header.address_family = AddressFamily::Inet6;
+    question.header.destination_prefix_length = 128;
+    question.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet6(address))];
+    let answer = route.query(RouteNetlinkMessage::GetRoute(question), 0).unwrap_or_default();
+    answer.iter().any(|message| match message {
+        RouteNetlinkMessage::NewRoute(route) => route.header.kind == RouteType::Local,
+        _ => false,
+    })
 }
 
 fn push_address(batch: &mut Batch, index: u32, address: IpAddr, prefix_len: u8, ask: Ask) {

@@ -68,7 +68,7 @@ impl Lab {
         for host in &hosts {
             host.bring_up(&cables)?;
         }
-        wait_for_carrier(&cables, &hosts, &wire)?;
+        wait_until_usable(&cables, &hosts, &wire)?;
 
         let has_delay = plan.links.iter().any(|link| link.delay_ns > 0);
         let is_relayed = joined.as_ref().is_some_and(|wire| wire.relay.is_some());
@@ -202,14 +202,17 @@ fn namespace_of<'a>(cable: &Cable<'_>, end: &LinkEnd, hosts: &'a [Host]) -> Resu
     })
 }
 
-/// Every interface that will have carrier has it, and the kernel has acted on it.
-fn wait_for_carrier(cables: &[Cable<'_>], hosts: &[Host], wire: &Namespace) -> Result<(), LabError> {
+/// Every interface that is up knows whether it has carrier, and so do the routes through it and its addresses.
+fn wait_until_usable(cables: &[Cable<'_>], hosts: &[Host], wire: &Namespace) -> Result<(), LabError> {
     for cable in cables {
-        for (side, end) in cable.plan.ends.iter().enumerate().filter(|(side, _)| cable.has_carrier(*side)) {
-            link::wait_for_carrier(namespace_of(cable, end, hosts)?, cable.indices[side], &end.interface)?;
-            if let Some(ports) = &cable.wire {
-                link::wait_for_carrier(wire, ports[side].index, &ports[side].name)?;
+        for (side, end) in cable.plan.ends.iter().enumerate().filter(|(_, end)| !end.is_down) {
+            let expected = cable.has_carrier(side);
+            let host = namespace_of(cable, end, hosts)?;
+            link::wait_for_carrier(host, cable.indices[side], &end.interface, expected)?;
+            if let (Some(ports), true) = (&cable.wire, expected) {
+                link::wait_for_carrier(wire, ports[side].index, &ports[side].name, true)?;
             }
+            address::wait_for_ipv6(host, end)?;
         }
     }
     Ok(())

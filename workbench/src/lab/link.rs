@@ -9,10 +9,9 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
-use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::error::{Ask, LabError};
-use super::namespace::{Namespace, WayBack};
+use super::namespace::Namespace;
 use super::netlink::{Batch, Connection};
 
 /// Index of `lo` in every namespace (net/core/net_namespace.c makes it the first device).
@@ -23,9 +22,6 @@ pub(super) const FIRST_INDEX: u32 = 100;
 
 /// RTNLGRP_LINK (rtnetlink(7)).
 const LINK_GROUP: u32 = 1;
-
-/// A link that is not up after this long never will be: carrier is a matter of scheduling a work item.
-const CARRIER_TIMEOUT_MS: u16 = 10_000;
 
 /// One end of a veth pair that is to be.
 ///
@@ -73,37 +69,27 @@ pub(super) fn push_up(batch: &mut Batch, index: u32, ask: Ask) {
     batch.push(RouteNetlinkMessage::SetLink(message), 0, ask);
 }
 
-/// Blocks until an interface has carrier *and* the kernel has acted on it.
+/// Blocks until an interface that is administratively up has carrier, or has none, *and* the kernel has acted on it.
 ///
 /// Between the two the device still has the noop qdisc, and a packet sent is a packet lost. Since 6.8 asking is enough
 /// (`rtnl_getlink` catches up with linkwatch itself); before, the notification has to be waited for.
-pub(super) fn wait_for_carrier(namespace: &Namespace, index: u32, name: &str) -> Result<(), LabError> {
-    if has_carrier(&namespace.route, index)? {
-        return Ok(());
-    }
-    let _way_back = WayBack::remember()?;
-    namespace.enter()?;
-    let watch = Connection::open(NETLINK_ROUTE)?;
-    watch.join(LINK_GROUP)?;
-    while !has_carrier(&namespace.route, index)? {
-        if !watch.wait(CARRIER_TIMEOUT_MS)? {
-            let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            return Err(LabError::machine(format!("waiting for {name} to get carrier"))(silence));
-        }
-    }
-    Ok(())
+pub(super) fn wait_for_carrier(namespace: &Namespace, index: u32, name: &str, expected: bool) -> Result<(), LabError> {
+    let what = if expected { "carrier" } else { "no carrier" };
+    let is_so = |route: &Connection| has_settled(route, index, expected);
+    namespace.wait_until(LINK_GROUP, &format!("{name} to have {what}"), is_so)
 }
 
-/// Lower layer up, and the operational state (RFC 2863) follows it.
-fn has_carrier(route: &Connection, index: u32) -> Result<bool, LabError> {
+/// Whether the operational state (RFC 2863) follows the carrier. A new device's is unknown and counts as running.
+fn has_settled(route: &Connection, index: u32, expected: bool) -> Result<bool, LabError> {
     let mut question = LinkMessage::default();
     question.header.index = index;
     let answer = route.query(RouteNetlinkMessage::GetLink(question), 0)?;
     Ok(answer.iter().any(|message| match message {
-        RouteNetlinkMessage::NewLink(link) => {
+        RouteNetlinkMessage::NewLink(link) if expected => {
             link.header.flags.contains(LinkFlags::LowerUp | LinkFlags::Running)
                 && link.attributes.contains(&LinkAttribute::OperState(State::Up))
         }
+        RouteNetlinkMessage::NewLink(link) => !link.header.flags.intersects(LinkFlags::LowerUp | LinkFlags::Running),
         _ => false,
     }))
 }

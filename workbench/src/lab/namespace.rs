@@ -11,6 +11,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use super::error::LabError;
 use super::netlink::Connection;
 
+/// What has not come about after this long never will: it is a matter of scheduling a work item in the kernel.
+const STATE_TIMEOUT_MS: u16 = 10_000;
+
 /// A network namespace with an rtnetlink socket in it.
 pub(super) struct Namespace {
     fd: OwnedFd,
@@ -35,6 +38,29 @@ impl Namespace {
     /// Moves the calling thread in.
     pub fn enter(&self) -> Result<(), LabError> {
         setns(&self.fd, CloneFlags::CLONE_NEWNET).map_err(LabError::machine("entering a network namespace"))
+    }
+
+    /// Blocks until something is so, looking again whenever the kernel tells the rtnetlink group of a change.
+    pub fn wait_until(
+        &self,
+        group: u32,
+        what: &str,
+        is_so: impl Fn(&Connection) -> Result<bool, LabError>,
+    ) -> Result<(), LabError> {
+        if is_so(&self.route)? {
+            return Ok(());
+        }
+        let _way_back = WayBack::remember()?;
+        self.enter()?;
+        let watch = Connection::open(NETLINK_ROUTE)?;
+        watch.join(group)?;
+        while !is_so(&self.route)? {
+            if !watch.wait(STATE_TIMEOUT_MS)? {
+                let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                return Err(LabError::machine(format!("waiting for {what}"))(silence));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -165,7 +165,7 @@ impl Connection {
     pub fn wait(&self, timeout_ms: u16) -> Result<bool, LabError> {
         use nix::poll::{PollFd, PollFlags, poll};
         let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut fds, timeout_ms).map_err(LabError::machine("waiting for a link"))?;
+        let ready = poll(&mut fds, timeout_ms).map_err(LabError::machine("waiting for a netlink notification"))?;
         while self.receive(libc::MSG_DONTWAIT)?.is_some() {}
         Ok(ready > 0)
     }

@@ -1,0 +1,5 @@
+//! What several test files need.
+
+pub mod capture;
+pub mod namespace;
+pub mod network;
