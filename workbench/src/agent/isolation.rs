@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getegid, geteuid, getppid, pipe2};
 
-use crate::sys::{Forked, exit_now, fork};
+use crate::sys::fork::{Forked, exit_now, fork};
 
 /// Why the namespaces could not be entered.
 #[derive(Debug, thiserror::Error)]

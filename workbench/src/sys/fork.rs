@@ -1,8 +1,14 @@
-//! `fork` and `_exit` for processes that are known to have one thread. What the child does is its caller's business.
+//! Processes made by `fork`, for children that live on without `execve` or prepare one with care.
+//!
+//! Nothing here waits for a child: who forks, reaps.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nix::unistd::{ForkResult, Pid};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{ForkResult, Pid, getpid, getppid};
 
 /// Which side of a `fork` this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +24,11 @@ pub enum Forked {
 ///
 /// # Errors
 ///
-/// `fork`'s errno, and `InvalidInput` if this process has more than one thread.
+/// `fork`'s errno, and an error if this process has more than one thread.
 pub fn fork() -> io::Result<Forked> {
-    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(1);
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
     if threads != 1 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("fork with {threads} threads")));
+        return Err(io::Error::other(format!("expected a process with 1 thread, found {threads}")));
     }
     // SAFETY: the process has one thread (checked above), so every lock in the child is in a known state.
     match unsafe { nix::unistd::fork() }? {
@@ -31,8 +37,83 @@ pub fn fork() -> io::Result<Forked> {
     }
 }
 
-/// Ends this process without running destructors or exit handlers, which belong to the parent's copy.
+/// Forks; the child runs `body`, leaves by `_exit` with its result, and never comes back into the caller's code.
+///
+/// Meant for a process with one thread. In a process with several, only the calling thread exists in the child, so
+/// `body` must not take a lock that another thread may have held; allocating is safe (glibc and musl both hold their
+/// allocator's locks over a fork).
+///
+/// # Errors
+///
+/// `fork`'s errno.
+pub fn fork_child(body: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: the child runs only `body`, whose duty towards locks of other threads is stated above, and then _exit.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => exit_now(body()),
+    }
+}
+
+/// Runs `work` in a child process that keeps only the descriptors `keep` and that the kernel kills when the calling
+/// thread ends. The caller reaps it.
+///
+/// # Errors
+///
+/// As [`fork`].
+pub fn fork_companion(keep: &[BorrowedFd<'_>], work: impl FnOnce()) -> io::Result<Pid> {
+    let parent = getpid();
+    match fork()? {
+        Forked::Parent(child) => Ok(child),
+        Forked::Child => {
+            // A panic must not unwind into the parent's code, which this process has a copy of.
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                // The parent may have ended before the signal was asked for.
+                if set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent && close_all_but(keep).is_ok() {
+                    work();
+                }
+            }));
+            exit_now(i32::from(outcome.is_err()))
+        }
+    }
+}
+
+/// Closes every descriptor that is not in `keep`: a pipe held open here would keep somebody else waiting for its end.
+fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if first < fd {
+            close_descriptors(first, fd - 1)?;
+        }
+        first = fd.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Ends the process at once: no destructors, no exit handlers, no flushing, which belong to the process forked from.
 pub fn exit_now(code: i32) -> ! {
-    // SAFETY: _exit has no preconditions.
+    // SAFETY: _exit takes any code, touches no memory of this process and does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// Gives every signal its default disposition again: an ignored one (Rust ignores SIGPIPE) would stay so over `execve`.
+pub fn default_signals() {
+    for which in Signal::iterator() {
+        // SAFETY: SIG_DFL runs no code of ours. SIGKILL and SIGSTOP cannot be set, and need not be.
+        let _ = unsafe { signal(which, SigHandler::SigDfl) };
+    }
+}
+
+/// Closes the descriptors from `first` to `last`, both included; none need be open.
+///
+/// Only for a forked child that never returns into code that still believes to own them.
+///
+/// # Errors
+///
+/// `close_range`'s errno.
+pub fn close_descriptors(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: takes numbers only; by the contract above nothing in this process uses these descriptors again.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,6 +1,6 @@
 //! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.
 
-mod fork;
-
-pub use fork::{Forked, exit_now, fork};
+pub mod ethtool;
+pub mod fork;
+pub mod frame_socket;
 pub mod packet_ring;

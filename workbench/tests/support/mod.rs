@@ -66,3 +66,8 @@ pub fn lab_trial(name: &'static str, body: fn() -> Result<(), Failed>) -> Trial 
         None => body().map(|()| Completion::Completed),
     })
 }
+//! What several test files need.
+
+pub mod capture;
+pub mod namespace;
+pub mod network;

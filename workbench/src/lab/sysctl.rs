@@ -1,0 +1,99 @@
+//! Sysctls of a host: writing those that the plan asks for, reading what the run sees.
+//!
+//! The files below `/proc/sys/net` belong to the network namespace of the thread that opens them (net/sysctl_net.c), so
+//! everything here runs with the calling thread inside the host. The planner decides which to set.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::error::{LabError, errno_name};
+use crate::evidence::SetupNote;
+use crate::plan::{HostPlan, SysctlPlan};
+
+/// The family of sysctls that every run's evidence holds.
+const TCP_FOLDER: &str = "/proc/sys/net/ipv4";
+
+/// Where a dotted name lives: `net.ipv4.tcp_syn_retries` is `/proc/sys/net/ipv4/tcp_syn_retries`.
+pub(super) fn path(name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/sys/{}", name.replace('.', "/")))
+}
+
+/// Writes one value, as it is.
+pub(super) fn write(name: &str, value: &str) -> io::Result<()> {
+    fs::write(path(name), value)
+}
+
+/// Makes IPv6 quiet on an interface: off, or on without link-local address, and so without router solicitations.
+pub(super) fn quieten(interface: &str, has_ipv6: bool) -> Result<(), LabError> {
+    let settings: &[_] =
+        if has_ipv6 { &[("disable_ipv6", "0"), ("addr_gen_mode", "1")] } else { &[("disable_ipv6", "1")] };
+    for (key, value) in settings {
+        let name = format!("net.ipv6.conf.{interface}.{key}");
+        match write(&name, value) {
+            // A kernel without IPv6 has nothing to switch off.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !has_ipv6 => {}
+            written => written.map_err(LabError::machine(format!("setting {name} = {value}")))?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes a host pass packets on.
+pub(super) fn forward(has_ipv6: bool) -> Result<(), LabError> {
+    let ipv6 = has_ipv6.then_some("net.ipv6.conf.all.forwarding");
+    for name in ["net.ipv4.ip_forward"].into_iter().chain(ipv6) {
+        write(name, "1").map_err(LabError::machine(format!("setting {name} = 1")))?;
+    }
+    Ok(())
+}
+
+/// Writes what a host's plan asks for, in order. A refusal with a second choice leaves a note, without one it ends.
+pub(super) fn apply(host: &HostPlan) -> Result<Vec<SetupNote>, LabError> {
+    let mut notes = Vec::new();
+    for sysctl in &host.sysctls {
+        notes.extend(apply_one(&host.name, sysctl)?);
+    }
+    Ok(notes)
+}
+
+fn apply_one(host: &str, sysctl: &SysctlPlan) -> Result<Option<SetupNote>, LabError> {
+    let SysctlPlan { name, value, or, if_present, origin } = sysctl;
+    let asked = format!("{name} = {value}");
+    let refused = |asked: &str, kernel: String| LabError::Refused {
+        at: host.to_owned(),
+        asked: asked.to_owned(),
+        kernel,
+        origin: origin.clone(),
+    };
+    let error = match write(name, value) {
+        Ok(()) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && *if_present => return Ok(None),
+        Err(error) => error_name(&error),
+    };
+    let Some(second) = or else { return Err(refused(&asked, error)) };
+    let instead = format!("{name} = {second}");
+    write(name, second).map_err(|second| refused(&instead, error_name(&second)))?;
+    Ok(Some(SetupNote { at: host.to_owned(), asked, refused: error, instead, origin: origin.clone() }))
+}
+
+fn error_name(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |code| errno_name(Errno::from_raw(code)))
+}
+
+/// All `net.ipv4.tcp_*` and those that the plan names, as they are now. What cannot be read is left out.
+pub(super) fn read(host: &HostPlan) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(TCP_FOLDER).into_iter().flatten().flatten();
+    let tcp = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|file| file.starts_with("tcp_"));
+    let names = tcp.map(|file| format!("net.ipv4.{file}")).chain(host.sysctls.iter().map(|sysctl| sysctl.name.clone()));
+    names.filter_map(|name| Some((value(&name)?, name))).map(|(value, name)| (name, value)).collect()
+}
+
+/// One value on one line: several numbers are parted by tabs in the file, by blanks here.
+fn value(name: &str) -> Option<String> {
+    let text = fs::read_to_string(path(name)).ok()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
