@@ -8,7 +8,7 @@ use super::claims::{ClaimLine, Claims, Summary};
 use super::file::Snapshot;
 use super::render::{NO_TIMER, end_text, ending_text, seconds, timer_text};
 use super::skipped;
-use super::tolerance::{ARMED_NS, Band, Tolerance};
+use super::tolerance::{Band, Tolerance};
 use crate::timeline::{Timer, Wait};
 
 /// What a comparison comes to.
@@ -19,7 +19,8 @@ pub enum Outcome {
     /// One retransmission of the snapshot was not sent, and all the rest agrees, the end's time included. A kernel
     /// under load does that now and then. One run cannot tell it from a kernel that always sends one fewer.
     MissingRetransmission,
-    /// Everything agrees but some waits that were too long, none by more than this machine itself was late.
+    /// Everything agrees but some waits that were too long, or were armed for what was left of a deadline by then, none
+    /// by more than this machine itself was late.
     MachineLate,
     /// Something else is different.
     Differs,
@@ -75,9 +76,9 @@ pub struct Mismatch {
     pub expected: String,
     /// In the run, in words.
     pub observed: String,
-    /// For a wait: the range it had to be in.
+    /// For a wait, and for a timer of which only the length differs: the range it had to be in.
     pub band: Option<Band>,
-    /// For a wait: nanoseconds outside the range, negative for too early.
+    /// Where there is a range: nanoseconds outside, negative for too short.
     pub excess_ns: i64,
 }
 
@@ -114,7 +115,9 @@ fn outcome_of(rows: &[Row], tolerance: &Tolerance) -> Outcome {
     let is_machines = |row: &Row| match row {
         Row::Same(_) => true,
         Row::Changed(_, mismatch) => {
-            mismatch.excess_ns > 0 && mismatch.excess_ns.unsigned_abs() <= tolerance.lateness_ns
+            let is_explained =
+                mismatch.excess_ns > 0 || (mismatch.subject == Subject::Timer && mismatch.excess_ns != 0);
+            is_explained && mismatch.excess_ns.unsigned_abs() <= tolerance.lateness_ns
         }
         Row::Missing(_) | Row::Extra(_) => false,
     };
@@ -180,11 +183,14 @@ impl Pair<'_> {
         let observed_timer = if self.trust == Trust::Both { timer_of(self.observed) } else { expected_timer };
         match (expected_timer, observed_timer) {
             (None, None) => self.judge_untimed(tolerance),
-            (Some(a), Some(b)) if is_alike(a, b) => self.judge_gap(tolerance.timer(b)),
-            (a, b) => {
-                let text = |timer: Option<&Timer>| timer.map_or_else(|| NO_TIMER.to_owned(), timer_text);
-                Some(mismatch(Subject::Timer, text(a), text(b)))
+            (Some(a), Some(b)) if (&a.name, a.class) == (&b.name, b.class) => {
+                let band = tolerance.armed(a);
+                match band.excess_ns(i64::try_from(b.armed_ns).unwrap_or(i64::MAX)) {
+                    0 => self.judge_gap(tolerance.timer(b)),
+                    excess_ns => Some(Mismatch { band: Some(band), excess_ns, ..timers_differ(Some(a), Some(b)) }),
+                }
             }
+            (a, b) => Some(timers_differ(a, b)),
         }
     }
 
@@ -214,8 +220,9 @@ fn timer_of(line: &ClaimLine) -> Option<&Timer> {
     line.wait.as_ref().and_then(|wait: &Wait| wait.timer.as_ref())
 }
 
-fn is_alike(a: &Timer, b: &Timer) -> bool {
-    a.name == b.name && a.class == b.class && a.armed_ns.abs_diff(b.armed_ns) <= ARMED_NS
+fn timers_differ(expected: Option<&Timer>, observed: Option<&Timer>) -> Mismatch {
+    let text = |timer: Option<&Timer>| timer.map_or_else(|| NO_TIMER.to_owned(), timer_text);
+    mismatch(Subject::Timer, text(expected), text(observed))
 }
 
 fn mismatch(subject: Subject, expected: String, observed: String) -> Mismatch {

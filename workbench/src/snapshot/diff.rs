@@ -82,11 +82,16 @@ fn explained(mismatch: &Mismatch) -> Vec<String> {
     let Some(band) = &mismatch.band else {
         return vec![format!("{subject}: expected {expected}, observed {observed}")];
     };
-    let late = if mismatch.excess_ns > 0 { "late" } else { "early" };
+    let too = match (mismatch.subject, mismatch.excess_ns > 0) {
+        (Subject::Wait, true) => "too late",
+        (Subject::Wait, false) => "too early",
+        (_, true) => "too long",
+        (_, false) => "too short",
+    };
     let excess = seconds(mismatch.excess_ns.saturating_abs());
     let (low, high) = (seconds(band.low_ns.max(0)), seconds(band.high_ns));
     vec![
-        format!("{subject}: expected {expected}, observed {observed}, {excess} too {late}"),
+        format!("{subject}: expected {expected}, observed {observed}, {excess} {too}"),
         format!("allowed {low} to {high}: {}", band.reason),
     ]
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use insta::internals::{Content, MetaData};
 use serde_json::json;
@@ -105,7 +106,8 @@ pub(super) struct Stored {
     pub(super) snapshot: Snapshot,
 }
 
-/// Writes a snapshot file and the folders above it.
+/// Writes a snapshot file and the folders above it. Whole or not at all, also when several repeats of a run write it at
+/// the same time.
 pub(super) fn write(path: &Path, stored: &Stored) -> Result<(), StoreError> {
     let Snapshot { about, recording, claims } = &stored.snapshot;
     let info = json!({
@@ -122,10 +124,27 @@ pub(super) fn write(path: &Path, stored: &Stored) -> Result<(), StoreError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder))?;
     }
-    fs::write(path, format!("---\n{header}---\n{}", claims.render())).map_err(StoreError::io("write", path))?;
-    insta::Snapshot::from_file(path)
-        .and_then(|snapshot| snapshot.save(path))
-        .map_err(|error| corrupt(path, 1, error.to_string()))
+    let draft = draft_path(path);
+    let written = write_draft(&draft, &format!("---\n{header}---\n{}", claims.render()))
+        .and_then(|()| fs::rename(&draft, path).map_err(StoreError::io("replace", path)));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}
+
+/// A name beside `path` that nobody else writes to, and that neither `cargo insta` nor we take for a snapshot.
+fn draft_path(path: &Path) -> PathBuf {
+    static DRAFTS: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.{}", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)))
+}
+
+fn write_draft(draft: &Path, text: &str) -> Result<(), StoreError> {
+    fs::write(draft, text).map_err(StoreError::io("write", draft))?;
+    insta::Snapshot::from_file(draft)
+        .and_then(|snapshot| snapshot.save(draft))
+        .map_err(|error| corrupt(draft, 1, error.to_string()))
 }
 
 /// Reads a snapshot file.

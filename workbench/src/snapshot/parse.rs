@@ -22,7 +22,7 @@ const ENDING: &str = "how it ended: `exit CODE`, `killed by SIGNAL`, `still runn
                       then ` after 1.025 s`";
 const BLANK: &str = "a blank line between the end and the events";
 const EVENT: &str = "an event, `1.025 s  client  connect failed: ETIMEDOUT`, its columns two spaces apart";
-const WAIT: &str = "a wait, `+1.024 s  RTO of 1 s, timer wheel` (or `with slack`, or `high resolution`) or \
+const WAIT: &str = "a wait, `+1.024 s  RTO of 1 s, timer wheel` (or `with slack`, `high resolution`, `own clock`) or \
                     `+1.024 s  no timer`";
 const AFTER_WAIT: &str = "the event that ended the wait above";
 const PRINTABLE: &str = "text without control characters";

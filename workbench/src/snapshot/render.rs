@@ -81,10 +81,11 @@ impl Columns {
 pub(super) const NO_TIMER: &str = "no timer";
 
 /// The timer classes in words.
-pub(super) const CLASSES: [(TimerClass, &str); 3] = [
+pub(super) const CLASSES: [(TimerClass, &str); 4] = [
     (TimerClass::Wheel, "timer wheel"),
     (TimerClass::Slack, "with slack"),
     (TimerClass::HighResolution, "high resolution"),
+    (TimerClass::Deadline, "own clock"),
 ];
 
 /// `RTO of 1 s, timer wheel`.

@@ -96,8 +96,12 @@ impl Store {
     /// The file or its folder cannot be written.
     pub fn write_pending(&self, run: &str, snapshot: &Snapshot) -> Result<PathBuf, StoreError> {
         let path = self.pending_path(run);
-        file::write(&path, &Stored { scenario: self.scenario.clone(), snapshot: snapshot.clone() })?;
+        self.write(&path, snapshot)?;
         Ok(path)
+    }
+
+    fn write(&self, path: &Path, snapshot: &Snapshot) -> Result<(), StoreError> {
+        file::write(path, &Stored { scenario: self.scenario.clone(), snapshot: snapshot.clone() })
     }
 
     /// Makes what a run made its snapshot, whatever was there before. Returns the file.
@@ -105,9 +109,9 @@ impl Store {
     /// # Errors
     /// The file or its folder cannot be written.
     pub fn accept(&self, run: &str, snapshot: &Snapshot) -> Result<PathBuf, StoreError> {
-        let pending = self.write_pending(run, snapshot)?;
         let path = self.path(run);
-        fs::rename(&pending, &path).map_err(StoreError::io("replace", &path))?;
+        self.write(&path, snapshot)?;
+        self.remove_pending(run)?;
         Ok(path)
     }
 

@@ -9,6 +9,9 @@
 //!   behind: that early, too.
 //! - *Slack* (fs/select.c, `select_estimate_accuracy`): 0.1 % of the length, at most 100 ms, never early.
 //! - *High resolution* (kernel/time/hrtimer.c): never early; the default slack of 50 µs is below what is kept here.
+//! - *Own clock*: a deadline that a program keeps by several waits. Late as the last of them, which has slack; and as
+//!   the trace does not show when the program read its clock, the length it asked for is only known to
+//!   [`DEADLINE_GRAIN_NS`], in both directions, and a slow start of the program makes the whole look short.
 //!
 //! To each comes [`SCHEDULING_NS`], because the process that is woken still has to get a processor.
 
@@ -30,6 +33,9 @@ pub const ARMED_NS: u64 = SCHEDULING_NS;
 
 /// Longest slack of `select`, `poll` and `epoll_wait` (`MAX_SLACK` in fs/select.c).
 const MAX_SLACK_NS: u64 = 100_000_000;
+
+/// How well the length of a deadline can be told from the waits that keep it.
+const DEADLINE_GRAIN_NS: u64 = 25_000_000;
 
 /// Stamps are kept to the millisecond.
 const ROUNDING_NS: i64 = MS;
@@ -64,21 +70,35 @@ impl Tolerance {
     /// The range for a wait that `timer` ended. A sum of several timers of one class has the same shares of its sum.
     pub fn timer(&self, timer: &Timer) -> Band {
         let armed_ns = timer.armed_ns;
+        let slack_ns = (armed_ns / 1000).min(MAX_SLACK_NS);
         let (early_ns, late_ns, words) = match timer.class {
             TimerClass::Wheel => (
                 self.tick_ns,
                 (armed_ns / 63).saturating_mul(8).saturating_add(self.tick_ns),
                 format!("is on the timer wheel: at most a jiffy ({}) early, up to 12.7 % late", ms(self.tick_ns)),
             ),
-            TimerClass::Slack => {
-                (0, (armed_ns / 1000).min(MAX_SLACK_NS), "has a slack of 0.1 %, at most 100 ms: never early".to_owned())
-            }
+            TimerClass::Slack => (0, slack_ns, "has a slack of 0.1 %, at most 100 ms: never early".to_owned()),
             TimerClass::HighResolution => (0, 0, "is of high resolution: never early".to_owned()),
+            TimerClass::Deadline => (
+                SCHEDULING_NS + DEADLINE_GRAIN_NS,
+                slack_ns + DEADLINE_GRAIN_NS,
+                format!("is kept by the program's own clock, known to {}", ms(DEADLINE_GRAIN_NS)),
+            ),
         };
         Band::around(
             signed(armed_ns).saturating_sub(signed(early_ns)),
             signed(armed_ns.saturating_add(late_ns).saturating_add(SCHEDULING_NS)),
             format!("{} {words}; {} for scheduling", timer.name, ms(SCHEDULING_NS)),
+        )
+    }
+
+    /// The range of lengths that count as armed alike.
+    pub fn armed(&self, timer: &Timer) -> Band {
+        let (armed_ns, width_ns) = (signed(timer.armed_ns), signed(ARMED_NS));
+        Band::around(
+            armed_ns.saturating_sub(width_ns),
+            armed_ns.saturating_add(width_ns),
+            format!("what is left of a deadline, or a measured round trip: {} either way", ms(ARMED_NS)),
         )
     }
 
@@ -145,6 +165,11 @@ mod tests {
         assert_eq!(band(TimerClass::Slack, 10_000), (9_999, 10_000 + 10 + 60 + 1));
         assert_eq!(band(TimerClass::Slack, 500_000), (499_999, 500_000 + 100 + 60 + 1));
         assert_eq!(band(TimerClass::HighResolution, 10_000), (9_999, 10_000 + 60 + 1));
+    }
+
+    #[test]
+    fn a_deadline_of_the_programs_own_may_look_short() {
+        assert_eq!(band(TimerClass::Deadline, 2_000), (2_000 - 85 - 1, 2_000 + 2 + 25 + 60 + 1));
     }
 
     #[test]

@@ -73,6 +73,10 @@ pub enum TimerClass {
     Slack,
     /// High resolution: `alarm`, `setitimer`, `nanosleep`, `timerfd`, `timer_create`.
     HighResolution,
+    /// A deadline that a program reckons by its own clock and keeps with several waits. No trace shows when it read
+    /// that clock, so besides being as late as [`TimerClass::Slack`] it may look as early as a machine may be slow
+    /// between two of its calls.
+    Deadline,
 }
 
 /// A pointer into the evidence.

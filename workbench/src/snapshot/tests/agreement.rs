@@ -75,6 +75,7 @@ fn a_timer_of_each_class_agrees_inside_its_band() {
         (TimerClass::Slack, 5_000, 5 + 60),
         (TimerClass::Slack, 500_000, 100 + 60),
         (TimerClass::HighResolution, 2_000, 60),
+        (TimerClass::Deadline, 2_000, 80),
         (TimerClass::Wheel, 7_200_000, 900_000),
     ] {
         let mut one = || {

@@ -205,6 +205,23 @@ fn lateness_that_the_machine_had_itself_is_no_difference_and_no_agreement() {
 }
 
 #[test]
+fn what_was_left_of_a_deadline_when_the_machine_was_late_is_no_difference_and_no_agreement() {
+    let poll = |armed_ms: u64| {
+        let gap_ns = i64::try_from(armed_ms).unwrap() * MS;
+        let fired = after(event(2_000 * MS, "client", "gave up"), gap_ns, "poll", TimerClass::Slack, armed_ms);
+        snapshot(Ending::Exit(28), vec![fired])
+    };
+    let with = |lateness_ms: u64| {
+        let tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: lateness_ms * 1_000_000 };
+        compare(&poll(794), &poll(694), &tolerance)
+    };
+    assert_eq!(with(50).outcome, Outcome::MachineLate);
+    assert_eq!(with(30).outcome, Outcome::Differs);
+    let text = render_diff(&with(30), false);
+    assert!(text.contains("observed poll of 0.694 s, with slack, 0.039 s too short"), "{text}");
+}
+
+#[test]
 fn another_kernel_is_named_and_no_difference() {
     let expected = Connect::on_time(1).snapshot();
     let mut observed = expected.clone();

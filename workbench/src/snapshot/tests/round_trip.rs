@@ -86,11 +86,12 @@ fn any_claims_are_read_back_exactly() {
             let (at, text, name) = (words(&mut random), words(&mut random), words(&mut random));
             let gap_ns = random.between(-5, 9_000_000_000_000);
             let mut one = event(t_ns, &at, &text);
-            match random.below(5) {
+            match random.below(6) {
                 0 => one.wait = Some(Wait { gap_ns, timer: None }),
                 1 => one = after(one, gap_ns, &name, TimerClass::Wheel, random.below(10_000_000)),
                 2 => one = after(one, gap_ns, &name, TimerClass::Slack, random.below(10_000)),
                 3 => one = after(one, gap_ns, &name, TimerClass::HighResolution, random.below(10)),
+                4 => one = after(one, gap_ns, &name, TimerClass::Deadline, random.below(10_000)),
                 _ => {}
             }
             events.push(one);

@@ -261,3 +261,21 @@ fn a_snapshot_without_its_run_is_found() {
     let known = BTreeSet::from([store.path("1")]);
     assert_eq!(unreferenced(&root, &known).unwrap(), [store.path("2")]);
 }
+
+#[test]
+fn repeats_of_a_run_may_write_at_the_same_time() {
+    let (_guard, root) = project(&["scenarios/a.kdl"], true);
+    let store = Store::for_scenario(&root.join("scenarios/a.kdl")).unwrap();
+    let snapshots = [1, 5].map(|retries| Connect::on_time(retries).snapshot());
+    std::thread::scope(|scope| {
+        for snapshot in &snapshots {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    store.accept("curl", snapshot).unwrap();
+                    assert!(snapshots.contains(&store.load("curl").unwrap().unwrap()));
+                }
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(store.folder()).unwrap().count(), 1);
+}
