@@ -3,7 +3,7 @@
 use super::fixture::{Connect, MS, Random, after, against, event, snapshot};
 use crate::evidence::{Ending, EngineKind};
 use crate::snapshot::{Outcome, Row, SCHEDULING_NS, Subject, Tolerance, compare, render_diff};
-use crate::timeline::TimerClass;
+use crate::timeline::{TimerClass, Wait};
 
 #[test]
 fn a_wait_outside_its_band_differs_in_either_direction() {
@@ -167,6 +167,37 @@ fn one_skipped_retransmission_with_the_end_on_time_is_an_outcome_of_its_own() {
             assert_eq!(against(&expected, &run.snapshot()).outcome, Outcome::MissingRetransmission);
         }
     }
+}
+
+#[test]
+fn a_skipped_retransmission_leaves_the_next_attempts_numbers_alone() {
+    let twice = |first: &Connect| {
+        let mut events = first.events();
+        let second = Connect { start_ns: 16_000 * MS, ..Connect::on_time(3) };
+        events.extend(second.events().into_iter().skip(1));
+        snapshot(Ending::Exit(28), events)
+    };
+    for skipped in 0..3 {
+        let comparison = against(&twice(&Connect::on_time(3)), &twice(&skipping(3, skipped)));
+        assert_eq!(comparison.outcome, Outcome::MissingRetransmission, "{skipped} {comparison:#?}");
+    }
+}
+
+#[test]
+fn a_skipped_retransmission_without_a_known_timer_is_waited_for_in_the_next_ones_gap() {
+    let run = |gaps_s: &[i64]| {
+        let mut t_ns = MS;
+        let mut events = vec![event(t_ns, "client -> server", "data")];
+        for (number, gap_s) in (1..).zip(gaps_s) {
+            t_ns += gap_s * 1_000 * MS;
+            let mut again = event(t_ns, "client -> server", &format!("data, retransmission {number}"));
+            again.wait = Some(Wait { gap_ns: gap_s * 1_000 * MS, timer: None });
+            events.push(again);
+        }
+        snapshot(Ending::Exit(0), events)
+    };
+    assert_eq!(against(&run(&[1, 2, 4]), &run(&[3, 4])).outcome, Outcome::MissingRetransmission);
+    assert_eq!(against(&run(&[1, 2, 4]), &run(&[2, 4])).outcome, Outcome::Differs);
 }
 
 #[test]
