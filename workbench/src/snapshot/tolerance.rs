@@ -98,7 +98,7 @@ impl Tolerance {
         Band::around(
             armed_ns.saturating_sub(width_ns),
             armed_ns.saturating_add(width_ns),
-            format!("what is left of a deadline, or a measured round trip: {} either way", ms(ARMED_NS)),
+            format!("lengths within {} count as the same", ms(ARMED_NS)),
         )
     }
 
