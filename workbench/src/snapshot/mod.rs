@@ -1,1 +1,29 @@
 //! Golden snapshots: claims with reasoned tolerances, kept in insta's format.
+
+mod align;
+mod claims;
+mod compare;
+mod diff;
+mod file;
+mod parse;
+mod pending;
+mod recording;
+mod render;
+mod review;
+mod skipped;
+mod store;
+mod tolerance;
+
+#[cfg(test)]
+mod tests;
+
+pub use claims::{ClaimLine, Claims, Summary};
+pub use compare::{Comparison, Mismatch, Outcome, Row, Subject, compare};
+pub use diff::render_diff;
+pub use file::{Snapshot, StoreError};
+pub use parse::ClaimsError;
+pub use pending::{Change, Pending, pending_for, unreferenced};
+pub use recording::Recording;
+pub use review::{Reviewed, list_pending, review};
+pub use store::{Checked, Store};
+pub use tolerance::{ARMED_NS, Band, SCHEDULING_NS, START_NS, Tolerance};

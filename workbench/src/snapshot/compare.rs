@@ -1,0 +1,230 @@
+//! A snapshot against a run, by structure: which events, after which waits, ended how. Prints nothing.
+//!
+//! Times since the start are not compared, waits are: an event that no timer brought about is measured from the event
+//! before it that both have, so that a late start cannot add up.
+
+use super::align::{Pairing, align};
+use super::claims::{ClaimLine, Claims, Summary};
+use super::file::Snapshot;
+use super::render::{NO_TIMER, end_text, ending_text, seconds, timer_text};
+use super::skipped;
+use super::tolerance::{Band, Tolerance};
+use crate::timeline::{Timer, Wait};
+
+/// What a comparison comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything agrees.
+    Agrees,
+    /// One retransmission of the snapshot was not sent, and all the rest agrees, the end's time included. A kernel
+    /// under load does that now and then. One run cannot tell it from a kernel that always sends one fewer.
+    MissingRetransmission,
+    /// Everything agrees but some waits that were too long, or were armed for what was left of a deadline by then, none
+    /// by more than this machine itself was late.
+    MachineLate,
+    /// Something else is different.
+    Differs,
+}
+
+/// A snapshot held against a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// What it comes to.
+    pub outcome: Outcome,
+    /// What changed between the recording and now (tools, kernel, HZ, engine), in words.
+    pub changed: Option<String>,
+    /// Differences in what ran and how it ended.
+    pub summary: Vec<Mismatch>,
+    /// Every event of either, in the order of the run.
+    pub rows: Vec<Row>,
+    /// What is worth saying although it is no difference.
+    pub remarks: Vec<String>,
+}
+
+/// One event of the snapshot, the run, or both.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// In both, and agreeing; as the run has it.
+    Same(ClaimLine),
+    /// In both, after another wait; as the run has it.
+    Changed(ClaimLine, Mismatch),
+    /// In the snapshot only.
+    Missing(ClaimLine),
+    /// In the run only.
+    Extra(ClaimLine),
+}
+
+/// What a mismatch is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The command line or the host it runs in.
+    Command,
+    /// How the command ended.
+    End,
+    /// How long a wait was.
+    Wait,
+    /// Which timer ended a wait, or how long it was armed for.
+    Timer,
+}
+
+/// Something that is in both and not the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What.
+    pub subject: Subject,
+    /// In the snapshot, in words.
+    pub expected: String,
+    /// In the run, in words.
+    pub observed: String,
+    /// For a wait, and for a timer of which only the length differs: the range it had to be in.
+    pub band: Option<Band>,
+    /// Where there is a range: nanoseconds outside, negative for too short.
+    pub excess_ns: i64,
+}
+
+/// Holds a snapshot against a run.
+pub fn compare(expected: &Snapshot, observed: &Snapshot, tolerance: &Tolerance) -> Comparison {
+    let changed = expected.recording.changes_to(&observed.recording);
+    let summary = summary_mismatches(&expected.claims.summary, &observed.claims.summary);
+    let (rows, mut remarks) = rows(&expected.claims, &observed.claims, tolerance, Trust::Both);
+    let mut outcome = if summary.is_empty() { outcome_of(&rows, tolerance) } else { Outcome::Differs };
+    if outcome == Outcome::Differs && summary.is_empty() {
+        let skipped = skipped::hypotheses(&expected.claims, &observed.claims)
+            .find(|skip| all_same(&self::rows(&skip.claims, &observed.claims, tolerance, Trust::Expected).0));
+        if let Some(skip) = skipped {
+            outcome = Outcome::MissingRetransmission;
+            remarks.push(format!("one packet was not sent, all the rest agrees: {}", skip.text));
+        }
+    }
+    Comparison { outcome, changed, summary, rows, remarks }
+}
+
+/// Whose account of the timers counts. With a retransmission missing the run's own numbering is off by one, and with
+/// it the lengths that the timeline takes its timers to have been armed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Both,
+    Expected,
+}
+
+fn all_same(rows: &[Row]) -> bool {
+    rows.iter().all(|row| matches!(row, Row::Same(_)))
+}
+
+fn outcome_of(rows: &[Row], tolerance: &Tolerance) -> Outcome {
+    let is_machines = |row: &Row| match row {
+        Row::Same(_) => true,
+        Row::Changed(_, mismatch) => {
+            let is_explained =
+                mismatch.excess_ns > 0 || (mismatch.subject == Subject::Timer && mismatch.excess_ns != 0);
+            is_explained && mismatch.excess_ns.unsigned_abs() <= tolerance.lateness_ns
+        }
+        Row::Missing(_) | Row::Extra(_) => false,
+    };
+    if all_same(rows) {
+        Outcome::Agrees
+    } else if rows.iter().all(is_machines) {
+        Outcome::MachineLate
+    } else {
+        Outcome::Differs
+    }
+}
+
+fn summary_mismatches(expected: &Summary, observed: &Summary) -> Vec<Mismatch> {
+    let mut found = Vec::new();
+    let command = |summary: &Summary| format!("{}$ {}", summary.host, summary.command);
+    if command(expected) != command(observed) {
+        found.push(mismatch(Subject::Command, command(expected), command(observed)));
+    }
+    if ending_text(&expected.how) != ending_text(&observed.how) {
+        let text = |summary: &Summary| end_text(&summary.how, summary.after_ns);
+        found.push(mismatch(Subject::End, text(expected), text(observed)));
+    }
+    found
+}
+
+fn rows(expected: &Claims, observed: &Claims, tolerance: &Tolerance, trust: Trust) -> (Vec<Row>, Vec<String>) {
+    let mut remarks = Vec::new();
+    let mut rows = Vec::new();
+    // The command's start is an event that both have.
+    let mut before = (0, 0);
+    for pairing in align(&expected.lines, &observed.lines) {
+        rows.push(match pairing {
+            Pairing::Missing(i) => Row::Missing(expected.lines[i].clone()),
+            Pairing::Extra(j) => Row::Extra(observed.lines[j].clone()),
+            Pairing::Both { expected: i, observed: j, has_moved } => {
+                let pair = Pair { expected: &expected.lines[i], observed: &observed.lines[j], before, trust };
+                if has_moved {
+                    remarks.push(format!("at another place among others of that moment: {}", pair.observed.text));
+                }
+                before = (pair.expected.t_ns, pair.observed.t_ns);
+                let line = pair.observed.clone();
+                match pair.judge(tolerance) {
+                    None => Row::Same(line),
+                    Some(mismatch) => Row::Changed(line, mismatch),
+                }
+            }
+        });
+    }
+    (rows, remarks)
+}
+
+/// The same event in both, and the times of the last one before it that both have.
+struct Pair<'a> {
+    expected: &'a ClaimLine,
+    observed: &'a ClaimLine,
+    before: (i64, i64),
+    trust: Trust,
+}
+
+impl Pair<'_> {
+    fn judge(&self, tolerance: &Tolerance) -> Option<Mismatch> {
+        let expected_timer = timer_of(self.expected);
+        let observed_timer = if self.trust == Trust::Both { timer_of(self.observed) } else { expected_timer };
+        match (expected_timer, observed_timer) {
+            (None, None) => self.judge_untimed(tolerance),
+            (Some(a), Some(b)) if (&a.name, a.class) == (&b.name, b.class) => {
+                let band = tolerance.armed(a);
+                match band.excess_ns(i64::try_from(b.armed_ns).unwrap_or(i64::MAX)) {
+                    0 => self.judge_gap(tolerance.timer(b)),
+                    excess_ns => Some(Mismatch { band: Some(band), excess_ns, ..timers_differ(Some(a), Some(b)) }),
+                }
+            }
+            (a, b) => Some(timers_differ(a, b)),
+        }
+    }
+
+    fn judge_untimed(&self, tolerance: &Tolerance) -> Option<Mismatch> {
+        let recorded_ns = gap_ns(self.expected, self.before.0);
+        let is_first = self.before.0 <= 0 && self.before.1 <= 0 && self.expected.wait.is_none();
+        self.judge_gap(if is_first { tolerance.start(recorded_ns) } else { tolerance.untimed(recorded_ns) })
+    }
+
+    fn judge_gap(&self, band: Band) -> Option<Mismatch> {
+        let (expected_ns, observed_ns) = (gap_ns(self.expected, self.before.0), gap_ns(self.observed, self.before.1));
+        let excess_ns = band.excess_ns(observed_ns);
+        (excess_ns != 0).then(|| Mismatch {
+            band: Some(band),
+            excess_ns,
+            ..mismatch(Subject::Wait, seconds(expected_ns), seconds(observed_ns))
+        })
+    }
+}
+
+/// The wait that ended with a line: the timeline's, else the time since the event before.
+fn gap_ns(line: &ClaimLine, before_ns: i64) -> i64 {
+    line.wait.as_ref().map_or(line.t_ns.saturating_sub(before_ns), |wait| wait.gap_ns)
+}
+
+fn timer_of(line: &ClaimLine) -> Option<&Timer> {
+    line.wait.as_ref().and_then(|wait: &Wait| wait.timer.as_ref())
+}
+
+fn timers_differ(expected: Option<&Timer>, observed: Option<&Timer>) -> Mismatch {
+    let text = |timer: Option<&Timer>| timer.map_or_else(|| NO_TIMER.to_owned(), timer_text);
+    mismatch(Subject::Timer, text(expected), text(observed))
+}
+
+fn mismatch(subject: Subject, expected: String, observed: String) -> Mismatch {
+    Mismatch { subject, expected, observed, band: None, excess_ns: 0 }
+}

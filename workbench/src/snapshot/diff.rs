@@ -1,0 +1,124 @@
+//! A comparison as text for a terminal. Pure; the colours are the caller's choice.
+
+use super::claims::ClaimLine;
+use super::compare::{Comparison, Mismatch, Outcome, Row, Subject};
+use super::render::{Columns, seconds};
+
+/// The differences in full, with the lines that agree around them; nothing is left out.
+///
+/// ```text
+/// recorded on 6.1.0, HZ=250; now on 6.12.0, HZ=250
+///
+///      0.001 s  client -> server  SYN, dropped at server by "drop tcp dport=80"
+///   -  1.025 s  client -> server  SYN, retransmission 1, dropped … (in the snapshot only)
+///   +  3.072 s  client -> server  SYN, retransmission 2, dropped … (not in the snapshot)
+///   ~  3.500 s  client            connect failed: ETIMEDOUT
+///               wait: expected 3.048 s, observed 3.499 s, 0.057 s too late
+///               allowed 2.995 s to 3.442 s: SYN retries is on the timer wheel: …
+/// ```
+pub fn render_diff(comparison: &Comparison, color: bool) -> String {
+    let paint = Paint { color };
+    let mut out = Vec::new();
+    out.extend(headline(comparison.outcome).map(|line| paint.bold(line)));
+    out.extend(comparison.changed.clone());
+    if !out.is_empty() {
+        out.push(String::new());
+    }
+    for mismatch in &comparison.summary {
+        out.push(paint.red(&format!("- {}", mismatch.expected)));
+        out.push(paint.green(&format!("+ {}", mismatch.observed)));
+    }
+    if !comparison.summary.is_empty() {
+        out.push(String::new());
+    }
+    let columns = Columns::of(comparison.rows.iter().map(line_of));
+    for row in &comparison.rows {
+        out.extend(row_text(row, &columns, &paint));
+    }
+    if !comparison.remarks.is_empty() {
+        out.push(String::new());
+    }
+    out.extend(comparison.remarks.iter().map(|remark| format!("note: {remark}")));
+    out.join("\n") + "\n"
+}
+
+fn headline(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Agrees | Outcome::Differs => None,
+        Outcome::MissingRetransmission => Some("the kernel skipped a retransmission"),
+        Outcome::MachineLate => Some("later than allowed, but this machine itself was as late"),
+    }
+}
+
+fn line_of(row: &Row) -> &ClaimLine {
+    let (Row::Same(line) | Row::Changed(line, _) | Row::Missing(line) | Row::Extra(line)) = row;
+    line
+}
+
+fn row_text(row: &Row, columns: &Columns, paint: &Paint) -> Vec<String> {
+    match row {
+        Row::Same(line) => vec![format!("  {}", columns.event(line))],
+        Row::Missing(line) => {
+            vec![paint.red(&format!("- {} (in the snapshot only)", columns.event(line)))]
+        }
+        Row::Extra(line) => vec![paint.green(&format!("+ {} (not in the snapshot)", columns.event(line)))],
+        Row::Changed(line, mismatch) => {
+            let margin = " ".repeat(columns.text_start() + 2);
+            let mut lines = vec![paint.yellow(&format!("~ {}", columns.event(line)))];
+            lines.extend(explained(mismatch).into_iter().map(|text| format!("{margin}{text}")));
+            lines
+        }
+    }
+}
+
+fn explained(mismatch: &Mismatch) -> Vec<String> {
+    let subject = match mismatch.subject {
+        Subject::Command => "command",
+        Subject::End => "end",
+        Subject::Wait => "wait",
+        Subject::Timer => "timer",
+    };
+    let Mismatch { expected, observed, .. } = mismatch;
+    let Some(band) = &mismatch.band else {
+        return vec![format!("{subject}: expected {expected}, observed {observed}")];
+    };
+    let too = match (mismatch.subject, mismatch.excess_ns > 0) {
+        (Subject::Wait, true) => "too late",
+        (Subject::Wait, false) => "too early",
+        (_, true) => "too long",
+        (_, false) => "too short",
+    };
+    let excess = seconds(mismatch.excess_ns.saturating_abs());
+    let (low, high) = (seconds(band.low_ns.max(0)), seconds(band.high_ns));
+    vec![
+        format!("{subject}: expected {expected}, observed {observed}, {excess} {too}"),
+        format!("allowed {low} to {high}: {}", band.reason),
+    ]
+}
+
+/// Colours by SGR (ECMA-48, 8.3.117), or none. The text itself has no control characters.
+struct Paint {
+    color: bool,
+}
+
+impl Paint {
+    fn bold(&self, text: &str) -> String {
+        self.sgr(1, text)
+    }
+
+    fn red(&self, text: &str) -> String {
+        self.sgr(31, text)
+    }
+
+    fn green(&self, text: &str) -> String {
+        self.sgr(32, text)
+    }
+
+    fn yellow(&self, text: &str) -> String {
+        self.sgr(33, text)
+    }
+
+    fn sgr(&self, code: u8, text: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,170 @@
+//! The text of a snapshot back to claims. Says where it is wrong; repairs nothing.
+
+use super::claims::{ClaimLine, Claims, MS, Summary, is_disturbing};
+use super::render::{CLASSES, NO_TIMER};
+use crate::evidence::Ending;
+use crate::timeline::{Timer, Wait};
+
+/// A snapshot's text that is not what [`Claims::render`] writes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: expected {expected}, found {found}")]
+pub struct ClaimsError {
+    /// Line of the text, from 1.
+    pub line: usize,
+    /// What would be right, with an example.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+const COMMAND: &str = "the command, `client$ curl http://server/`";
+const ENDING: &str = "how it ended: `exit CODE`, `killed by SIGNAL`, `still running` or `execve failed: ERRNO`, \
+                      then ` after 1.025 s`";
+const BLANK: &str = "a blank line between the end and the events";
+const EVENT: &str = "an event, `1.025 s  client  connect failed: ETIMEDOUT`, its columns two spaces apart";
+const WAIT: &str = "a wait, `+1.024 s  RTO of 1 s, timer wheel` (or `with slack`, `high resolution`, `own clock`) or \
+                    `+1.024 s  no timer`";
+const AFTER_WAIT: &str = "the event that ended the wait above";
+const PRINTABLE: &str = "text without control characters";
+
+impl Claims {
+    /// Reads what [`Claims::render`] wrote.
+    ///
+    /// # Errors
+    /// The first line that is not of that form, counted from 1.
+    pub fn parse(text: &str) -> Result<Self, ClaimsError> {
+        let mut lines = (1..).zip(text.lines());
+        if let Some((line, found)) = lines.clone().find(|(_, line)| line.chars().any(is_disturbing)) {
+            return Err(error(line, PRINTABLE, &found.escape_debug().to_string()));
+        }
+        let (line, found) = lines.next().unwrap_or((1, ""));
+        let (host, command) = found.split_once("$ ").ok_or_else(|| error(line, COMMAND, found))?;
+        let (line, found) = lines.next().unwrap_or((2, ""));
+        let (how, after_ns) = end(found).ok_or_else(|| error(line, ENDING, found))?;
+        let summary = Summary { host: host.to_owned(), command: command.to_owned(), how, after_ns };
+        if let Some((line, found)) = lines.next().filter(|(_, line)| !line.is_empty()) {
+            return Err(error(line, BLANK, found));
+        }
+        Ok(Self { summary, lines: events(lines)? })
+    }
+}
+
+fn events<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Result<Vec<ClaimLine>, ClaimsError> {
+    let mut events = Vec::new();
+    let mut pending: Option<(usize, Wait)> = None;
+    for (number, line) in lines {
+        let trimmed = line.trim();
+        if trimmed.starts_with('+') {
+            if pending.is_some() {
+                return Err(error(number, AFTER_WAIT, line));
+            }
+            pending = Some((number, wait(trimmed).ok_or_else(|| error(number, WAIT, line))?));
+        } else {
+            let wait = pending.take().map(|(_, wait)| wait);
+            events.push(event(trimmed, wait).ok_or_else(|| error(number, EVENT, line))?);
+        }
+    }
+    match pending {
+        Some((number, _)) => Err(error(number + 1, AFTER_WAIT, "")),
+        None => Ok(events),
+    }
+}
+
+fn event(line: &str, wait: Option<Wait>) -> Option<ClaimLine> {
+    let (t, rest) = line.split_once("  ")?;
+    let (at, text) = rest.trim_start().split_once("  ").unwrap_or((rest.trim_start(), ""));
+    let line = ClaimLine { t_ns: seconds(t)?, wait, at: at.to_owned(), text: text.trim_start().to_owned() };
+    (!line.at.is_empty()).then_some(line)
+}
+
+fn wait(line: &str) -> Option<Wait> {
+    let (gap, rest) = line.strip_prefix('+')?.split_once("  ")?;
+    let gap_ns = seconds(gap).filter(|gap| *gap >= 0)?;
+    if rest.trim() == NO_TIMER {
+        return Some(Wait { gap_ns, timer: None });
+    }
+    let (timer, class) = rest.trim().rsplit_once(", ")?;
+    let (name, armed) = timer.rsplit_once(" of ")?;
+    let class = CLASSES.iter().find(|(_, words)| *words == class)?.0;
+    let armed_ns = u64::try_from(seconds(armed)?).ok()?;
+    Some(Wait { gap_ns, timer: Some(Timer { name: name.to_owned(), class, armed_ns }) })
+}
+
+fn end(line: &str) -> Option<(Ending, i64)> {
+    let (how, after) = line.rsplit_once(" after ")?;
+    let how = if let Some(code) = how.strip_prefix("exit ") {
+        Ending::Exit(code.parse().ok()?)
+    } else if let Some(signal) = how.strip_prefix("killed by ") {
+        Ending::Signal(signal.to_owned())
+    } else if let Some(errno) = how.strip_prefix("execve failed: ") {
+        Ending::ExecFailed(errno.to_owned())
+    } else if how == "still running" {
+        Ending::Deadline
+    } else {
+        return None;
+    };
+    Some((how, seconds(after)?))
+}
+
+/// `1.025 s`, `-0.001 s`, `1 s`: seconds with at most three decimals.
+fn seconds(text: &str) -> Option<i64> {
+    let number = text.strip_suffix(" s")?;
+    let (digits, sign) = number.strip_prefix('-').map_or((number, 1), |digits| (digits, -1));
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(whole) || !is_number(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    let ms = whole.parse::<i64>().ok()?.checked_mul(1000)?.checked_add(format!("{decimals:0<3}").parse().ok()?)?;
+    ms.checked_mul(sign * MS)
+}
+
+fn error(line: usize, expected: &str, found: &str) -> ClaimsError {
+    let found = if found.trim().is_empty() { "nothing".to_owned() } else { format!("`{}`", found.trim()) };
+    ClaimsError { line, expected: expected.to_owned(), found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> (usize, String) {
+        let error = Claims::parse(text).unwrap_err();
+        (error.line, error.to_string())
+    }
+
+    #[test]
+    fn a_wrong_line_is_named_with_what_would_be_right() {
+        assert_eq!(wrong("").0, 1);
+        assert_eq!(wrong("client$ true\nexit none after 1 s\n").0, 2);
+        assert_eq!(wrong("client$ true\nexit 0 after 1 s\nx\n").0, 3);
+        let (line, message) = wrong("client$ true\nexit 0 after 1.000 s\n\n  1.o25 s  client  exit 0\n");
+        assert_eq!(line, 4);
+        assert!(message.starts_with("line 4: expected an event, `1.025 s"), "{message}");
+        assert!(message.ends_with("found `1.o25 s  client  exit 0`"), "{message}");
+    }
+
+    #[test]
+    fn a_wait_without_its_event_is_an_error() {
+        let head = "client$ true\nexit 0 after 1.000 s\n\n";
+        assert_eq!(wrong(&format!("{head}  +1.000 s  no timer\n")).0, 5);
+        assert_eq!(wrong(&format!("{head}  +1.000 s  no timer\n  +1.000 s  no timer\n")).0, 5);
+        assert_eq!(wrong(&format!("{head}  +1.000 s  RTO of 1 s, sundial\n  1.000 s  a  b\n")).0, 4);
+    }
+
+    #[test]
+    fn control_characters_in_a_snapshot_are_an_error() {
+        let (line, message) = wrong("client$ true\nexit 0 after 1.000 s\n\n  1.000 s  client  \u{1b}[2J\n");
+        assert_eq!(line, 4);
+        assert!(!message.contains('\u{1b}'), "{message}");
+    }
+
+    #[test]
+    fn a_time_too_large_for_nanoseconds_is_an_error_and_no_overflow() {
+        assert_eq!(seconds("99999999999999999999 s"), None);
+        assert_eq!(seconds("9223372036854775 s"), None);
+        assert_eq!(seconds("0.0001 s"), None);
+        assert_eq!(seconds("-0.001 s"), Some(-MS));
+        assert_eq!(seconds("1.5 s"), Some(1500 * MS));
+    }
+}

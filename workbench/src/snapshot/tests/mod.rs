@@ -1,0 +1,7 @@
+//! Tests of the room as a whole: runs made by hand, held against each other and kept in files.
+
+mod agreement;
+mod difference;
+mod fixture;
+mod round_trip;
+mod stored;
