@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod commands;
+pub mod doctor;
 pub mod engine;
 pub mod evidence;
 pub mod lab;
