@@ -12,6 +12,7 @@
 pub mod agent;
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod engine;
 pub mod evidence;
 pub mod exit_code;

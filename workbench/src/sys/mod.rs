@@ -4,3 +4,4 @@ pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;
 pub mod packet_ring;
+pub mod getppid_filter;

@@ -1,0 +1,252 @@
+//! Four netlink requests that show what a kernel can do: a veth pair, netem, a redirect, an nf_tables table.
+//!
+//! Each is written out byte for byte and answered at once, without a runtime. Nothing here builds a lab.
+
+use std::io;
+
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::{Socket, SocketAddr};
+
+// linux/netlink.h
+const NLM_F_REQUEST: u16 = 0x001;
+const NLM_F_ACK: u16 = 0x004;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLM_F_EXCL: u16 = 0x200;
+const NLM_F_CREATE: u16 = 0x400;
+const NLMSG_ERROR: u16 = 2;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+const HEADER_LEN: usize = 16;
+
+/// Index of the device that [`make_veth_pair`] makes; the other end's is one more.
+const DEVICE: u32 = 10;
+
+/// A kernel's no: the error number and its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) errno: i32,
+    pub(super) words: String,
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self { errno: error.raw_os_error().unwrap_or_default(), words: error.to_string() }
+    }
+}
+
+/// A veth pair, both ends in this namespace (rtnetlink(7), drivers/net/veth.c).
+pub(super) fn make_veth_pair() -> Result<(), Refused> {
+    let mut request = Request::new(16 /* RTM_NEWLINK */, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+    request.put(&interface(DEVICE));
+    request.attribute(3 /* IFLA_IFNAME */, b"probe0\0");
+    request.nest(18 /* IFLA_LINKINFO */, |info| {
+        info.attribute(1 /* IFLA_INFO_KIND */, b"veth");
+        info.nest(2 /* IFLA_INFO_DATA */, |data| {
+            data.nest(1 /* VETH_INFO_PEER */, |peer| {
+                peer.put(&interface(DEVICE + 1));
+                peer.attribute(3 /* IFLA_IFNAME */, b"probe1\0");
+            });
+        });
+    });
+    ask(NETLINK_ROUTE, &[request])
+}
+
+/// netem with its default queue at the root of the first end (net/sched/sch_netem.c).
+pub(super) fn add_netem() -> Result<(), Refused> {
+    let mut options = [0u8; 24]; // struct tc_netem_qopt: latency, limit, loss, gap, duplicate, jitter
+    options[4..8].copy_from_slice(&1000u32.to_ne_bytes());
+    let mut request = Request::new(36 /* RTM_NEWQDISC */, NLM_F_ACK | NLM_F_CREATE);
+    request.put(&traffic_control(0, 0xFFFF_FFFF /* TC_H_ROOT */, 0));
+    request.attribute(1 /* TCA_KIND */, b"netem\0");
+    request.attribute(2 /* TCA_OPTIONS */, &options);
+    ask(NETLINK_ROUTE, &[request])
+}
+
+/// Everything that arrives at the first end is sent out of the second: clsact, cls_u32, act_mirred.
+pub(super) fn add_redirect() -> Result<(), Refused> {
+    let mut qdisc = Request::new(36 /* RTM_NEWQDISC */, NLM_F_ACK | NLM_F_CREATE);
+    qdisc.put(&traffic_control(0xFFFF_0000, 0xFFFF_FFF1 /* TC_H_CLSACT */, 0));
+    qdisc.attribute(1 /* TCA_KIND */, b"clsact\0");
+    ask(NETLINK_ROUTE, &[qdisc])?;
+
+    let mut selector = [0u8; 32]; // struct tc_u32_sel with one key that matches whatever comes
+    selector[0] = 1; // TC_U32_TERMINAL
+    selector[2] = 1; // one key
+    let words = [0, 0, 4 /* TC_ACT_STOLEN */, 0, 0, 1 /* TCA_EGRESS_REDIR */, DEVICE + 1]; // struct tc_mirred
+    let mirred: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let every_protocol = 1 << 16
+        | u32::from(
+            3u16 /* ETH_P_ALL */
+                .to_be(),
+        );
+    let mut filter = Request::new(44 /* RTM_NEWTFILTER */, NLM_F_ACK | NLM_F_CREATE);
+    filter.put(&traffic_control(0, 0xFFFF_FFF2 /* TC_H_MIN_INGRESS */, every_protocol));
+    filter.attribute(1 /* TCA_KIND */, b"u32\0");
+    filter.nest(2 /* TCA_OPTIONS */, |options| {
+        options.attribute(5 /* TCA_U32_SEL */, &selector);
+        options.nest(7 /* TCA_U32_ACT */, |actions| {
+            actions.nest(1, |action| {
+                action.attribute(1 /* TCA_ACT_KIND */, b"mirred\0");
+                action.nest(2 /* TCA_ACT_OPTIONS */, |parms| parms.attribute(2 /* TCA_MIRRED_PARMS */, &mirred));
+            });
+        });
+    });
+    ask(NETLINK_ROUTE, &[filter])
+}
+
+/// An empty table of the inet family (net/netfilter/nf_tables_api.c); nf_tables takes batches only.
+pub(super) fn add_table() -> Result<(), Refused> {
+    const NF_TABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
+    let [high, low] = NF_TABLES.to_be_bytes();
+    let mut begin = Request::new(0x10 /* NFNL_MSG_BATCH_BEGIN */, 0);
+    begin.put(&[0, 0, high, low]);
+    let mut table = Request::new(NF_TABLES << 8 /* NFT_MSG_NEWTABLE */, NLM_F_ACK | NLM_F_CREATE);
+    table.put(&[1 /* NFPROTO_INET */, 0, 0, 0]);
+    table.attribute(1 /* NFTA_TABLE_NAME */, b"probe\0");
+    let mut end = Request::new(0x11 /* NFNL_MSG_BATCH_END */, 0);
+    end.put(&[0, 0, high, low]);
+    ask(NETLINK_NETFILTER, &[begin, table, end])
+}
+
+/// `struct ifinfomsg` with nothing but an index.
+fn interface(index: u32) -> [u8; 16] {
+    let mut message = [0; 16];
+    message[4..8].copy_from_slice(&index.to_ne_bytes());
+    message
+}
+
+/// `struct tcmsg` for the first end.
+fn traffic_control(handle: u32, parent: u32, info: u32) -> [u8; 20] {
+    let mut message = [0; 20];
+    for (at, word) in [(4, DEVICE), (8, handle), (12, parent), (16, info)] {
+        message[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+    }
+    message
+}
+
+/// A netlink message being written.
+struct Request(Vec<u8>);
+
+impl Request {
+    fn new(kind: u16, flags: u16) -> Self {
+        let mut bytes = vec![0; HEADER_LEN];
+        bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+        bytes[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
+        Self(bytes)
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn attribute(&mut self, kind: u16, value: &[u8]) {
+        self.nest(kind, |inside| inside.put(value));
+    }
+
+    /// An attribute whose length is known once `fill` has run; the padding to four bytes is not part of it.
+    fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        self.put(&[0; 4]);
+        fill(self);
+        let length = (self.0.len() - start) as u16;
+        self.0[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        self.0[start + 2..start + 4].copy_from_slice(&kind.to_ne_bytes());
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
+
+    fn finish(&self) -> Vec<u8> {
+        let mut bytes = self.0.clone();
+        let length = bytes.len() as u32;
+        bytes[0..4].copy_from_slice(&length.to_ne_bytes());
+        bytes
+    }
+}
+
+/// Sends requests of which one wants an answer, and waits for it.
+fn ask(protocol: isize, requests: &[Request]) -> Result<(), Refused> {
+    let mut socket = Socket::new(protocol)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.set_ext_ack(true)?;
+    socket.set_cap_ack(true)?;
+    let bytes: Vec<u8> = requests.iter().flat_map(Request::finish).collect();
+    socket.send(&bytes, 0)?;
+    answer(&socket.recv_from_full()?.0)
+}
+
+/// Reads an `NLMSG_ERROR`: 0 is yes; else the kernel's extended words, or the error's name when it has none.
+fn answer(bytes: &[u8]) -> Result<(), Refused> {
+    let short =
+        || Refused { errno: 0, words: format!("an answer of {} bytes that is no acknowledgement", bytes.len()) };
+    let half = |at: usize| bytes.get(at..at + 2).map(|b| u16::from_ne_bytes([b[0], b[1]]));
+    let word = |at: usize| bytes.get(at..at + 4).map(|b| i32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
+    if half(4) != Some(NLMSG_ERROR) {
+        return Err(short());
+    }
+    let errno = -word(HEADER_LEN).ok_or_else(short)?;
+    if errno == 0 {
+        return Ok(());
+    }
+    let has_words = half(6).is_some_and(|flags| flags & NLM_F_ACK_TLVS != 0);
+    let attributes = bytes.get(HEADER_LEN + 4 + HEADER_LEN..).filter(|_| has_words);
+    let words = attributes.and_then(extended_words);
+    Err(Refused { errno, words: words.unwrap_or_else(|| nix::errno::Errno::from_raw(errno).desc().to_owned()) })
+}
+
+/// The text among the attributes after the header that the kernel quotes.
+fn extended_words(mut rest: &[u8]) -> Option<String> {
+    while let [a, b, c, d, ..] = *rest {
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = rest.get(4..length)?;
+        if u16::from_ne_bytes([c, d]) == NLMSGERR_ATTR_MSG {
+            return Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acknowledgement(errno: i32, flags: u16, tail: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER_LEN];
+        bytes[4..6].copy_from_slice(&NLMSG_ERROR.to_ne_bytes());
+        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        bytes.extend((-errno).to_ne_bytes());
+        bytes.extend([0; HEADER_LEN]);
+        bytes.extend(tail);
+        bytes
+    }
+
+    #[test]
+    fn the_kernels_own_words_are_passed_on() {
+        let mut tail = Request(vec![]);
+        tail.attribute(2, &[0; 4]);
+        tail.attribute(NLMSGERR_ATTR_MSG, b"Specified qdisc kind is unknown\0");
+        let refused = answer(&acknowledgement(2, NLM_F_ACK_TLVS, &tail.0)).unwrap_err();
+        assert_eq!(refused, Refused { errno: 2, words: "Specified qdisc kind is unknown".into() });
+    }
+
+    #[test]
+    fn a_refusal_without_words_gets_the_errors_name() {
+        let refused = answer(&acknowledgement(1, 0, &[])).unwrap_err();
+        assert_eq!(refused, Refused { errno: 1, words: "Operation not permitted".into() });
+        assert_eq!(answer(&acknowledgement(0, 0, &[])), Ok(()));
+    }
+
+    #[test]
+    fn a_broken_answer_is_a_refusal_and_not_a_panic() {
+        let whole = acknowledgement(1, NLM_F_ACK_TLVS, &[255, 255, 1, 0]);
+        for length in 0..=whole.len() {
+            assert!(answer(&whole[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_nest_counts_its_content_without_the_padding() {
+        let mut request = Request(vec![]);
+        request.nest(7, |inside| inside.attribute(1, b"abc"));
+        assert_eq!(request.0, [12, 0, 7, 0, 7, 0, 1, 0, b'a', b'b', b'c', 0]);
+    }
+}
