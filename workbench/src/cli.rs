@@ -92,8 +92,8 @@ pub enum Command {
         #[arg(long)]
         tests: bool,
         /// Report from inside fresh namespaces, for the doctor itself.
-        #[arg(long, hide = true)]
-        probe: bool,
+        #[arg(long, hide = true, value_name = "STAGE")]
+        probe: Option<String>,
     },
     /// Print shell completions.
     Completions {

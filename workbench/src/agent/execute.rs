@@ -81,7 +81,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         machine: machine(job.engine, &seen.offsets.pairs(seen.zero_ns), &lab),
         plan: plan.clone(),
         setup: lab.notes().to_vec(),
-        sysctls: lab.sysctls(),
+        sysctls: lab.sysctls()?,
         tools: tools::versions(&seen.processes, &job.known_tools, &env),
         calls: seen.calls,
         signals: seen.signals,

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::terminal::Terminal;
-use super::{agent, check, judge, manual, run, snapshots};
+use super::{agent, check, doctor, judge, manual, run, snapshots};
 use crate::cli::{Cli, Command};
-use crate::{doctor, exit_code};
+use crate::exit_code;
 
 /// Does what the command line says.
 pub fn dispatch(cli: Cli) -> ExitCode {
@@ -21,7 +21,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Judge { evidence, format } => judge::judge(&evidence, format, terminal),
         Command::Review { dir } => snapshots::review(&dir, terminal),
         Command::Accept { paths } => snapshots::accept(&paths),
-        Command::Doctor { fix, tests, probe } => doctor(fix, tests, probe, terminal),
+        Command::Doctor { fix, tests, probe } => doctor::doctor(fix, tests, probe.as_deref(), terminal),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(&dir),
         Command::Agent { .. } => exit_code::WRONG_INPUT,

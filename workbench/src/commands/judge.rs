@@ -7,7 +7,7 @@ use super::run::read_evidence;
 use super::terminal::Terminal;
 use crate::cli::Format;
 use crate::report::json::RunReport;
-use crate::report::text;
+use crate::report::{SnapshotStatus, Status, text};
 use crate::{exit_code, timeline, verdict};
 
 /// Prints what a run of this evidence would have printed.
@@ -18,17 +18,25 @@ pub fn judge(path: &Path, format: Format, terminal: Terminal) -> u8 {
     };
     let timeline = timeline::build(&evidence);
     let verdict = verdict::judge(&evidence, &timeline);
-    let report = RunReport::from_run(&evidence, &timeline, &verdict);
+    let report = RunReport::new(&evidence, &timeline, &verdict, SnapshotStatus::None);
     match format {
         Format::Text => {
-            let options = text::Options { color: terminal.color_out, width: terminal.width };
+            let is_kept = !terminal.color_out;
+            let options = if is_kept {
+                text::Options::KEPT
+            } else {
+                text::Options { color: true, width: terminal.width, ..text::Options::KEPT }
+            };
             print!("{}", text::render(&evidence, &timeline, &verdict, options));
         }
-        Format::Json => println!("{}", report.to_line()),
+        Format::Json => match report.to_line() {
+            Ok(line) => println!("{line}"),
+            Err(e) => return wrong(&e),
+        },
     }
     match report.status {
-        crate::report::json::Status::Fail => exit_code::DIFFERS,
-        crate::report::json::Status::Inconclusive => exit_code::INCONCLUSIVE,
+        Status::Fail => exit_code::DIFFERS,
+        Status::Inconclusive => exit_code::INCONCLUSIVE,
         _ => exit_code::AGREES,
     }
 }

@@ -3,6 +3,7 @@
 mod agent;
 mod check;
 mod dispatch;
+mod doctor;
 mod files;
 mod judge;
 mod manual;

@@ -23,6 +23,11 @@ pub struct Options {
     pub micros: bool,
 }
 
+impl Options {
+    /// How a timeline is kept in a file: no colours, and as wide as documents are.
+    pub const KEPT: Self = Self { color: false, width: 100, micros: false };
+}
+
 /// Select Graphic Rendition (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
@@ -67,8 +72,8 @@ pub fn render(evidence: &Evidence, timeline: &Timeline, verdict: &Verdict, optio
     out
 }
 
-/// `syn-retries-0 / curl: exit 28 after 3.049 s`, and what ran where.
-fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
+/// `syn-retries-0 / curl: exit 28 after 3.049 s`.
+pub fn headline(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
     let plan = &evidence.plan;
     let end = timeline.events.iter().find(|event| event.kind == EventKind::End);
     let end = end.map_or("no end", |event| event.text.as_str());
@@ -76,7 +81,13 @@ fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
         Ending::Exit(_) | Ending::Signal(_) => format!(" after {} s", seconds(evidence.end.t_ns, options)),
         Ending::Deadline | Ending::ExecFailed(_) => String::new(),
     };
-    let headline = format!("{} / {}: {end}{after}", escape(&plan.scenario), escape(&plan.run));
+    format!("{} / {}: {end}{after}", escape(&plan.scenario), escape(&plan.run))
+}
+
+/// The headline, and what ran where.
+fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
+    let plan = &evidence.plan;
+    let headline = headline(evidence, timeline, options);
     let machine = &evidence.machine;
     let place =
         format!("in {}, {} engine, Linux {}, HZ={}", plan.command.host, machine.engine, machine.kernel, machine.hz());

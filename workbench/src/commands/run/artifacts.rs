@@ -23,7 +23,7 @@ pub fn keep(dir: &Path, repeat: Option<u32>, evidence: &Evidence, timeline: &str
     file.flush()?;
     fs::write(folder.join("timeline.txt"), timeline)?;
     let mut file = BufWriter::new(File::create(folder.join("packets.pcapng"))?);
-    report::pcapng::write(evidence, &mut file, &std::collections::BTreeMap::new())?;
+    report::pcapng::write(evidence, &std::collections::BTreeMap::new(), &mut file)?;
     file.flush()?;
     fs::write(folder.join("calls.strace"), report::strace::listing(evidence))?;
     fs::write(folder.join("stdout"), &evidence.output.stdout)?;

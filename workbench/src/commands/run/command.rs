@@ -16,7 +16,7 @@ use crate::commands::terminal::Terminal;
 use crate::evidence::EngineKind;
 use crate::exit_code;
 use crate::plan::Plan;
-use crate::report::json::Status;
+use crate::report::Status;
 
 /// Runs that mostly wait: this many for each core, unless `--jobs` says otherwise.
 const JOBS_PER_CORE: usize = 4;
@@ -37,11 +37,12 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     let progress = Progress::new(args.format == Format::Text && std::io::stderr().is_terminal());
     let mut tally = Tally::default();
     let is_single = plans.len() == 1;
-    let conclude = Conclude { args, terminal, is_verbose: args.verbose || is_single };
+    let engine = EngineKind::Host;
+    let conclude = Conclude { args, engine, terminal, is_verbose: args.verbose || is_single };
     let repeated: Vec<Arc<Plan>> =
         (0..args.repeat).flat_map(|_| plans.iter().map(|(_, plan)| Arc::clone(plan))).collect();
     let finished = runtime.block_on(async {
-        let everything = run_all(&repeated, EngineKind::Host, at_most, &progress, |index, outcome| {
+        let everything = run_all(&repeated, engine, at_most, &progress, |index, outcome| {
             let (path, plan) = &plans[index % plans.len()];
             let repeat = (args.repeat > 1).then(|| (index / plans.len()) as u32 + 1);
             let concluded = conclude.conclude(path, plan, repeat, outcome);

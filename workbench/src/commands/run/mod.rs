@@ -6,4 +6,5 @@ mod conclude;
 mod progress;
 mod schedule;
 
+pub use artifacts::read as read_evidence;
 pub use command::run;
