@@ -1,1 +1,3 @@
 //! What is printed or written for people and programs: terminal text, JSON, pcapng. Pure functions.
+
+pub mod strace;

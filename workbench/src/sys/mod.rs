@@ -1,1 +1,5 @@
 //! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.
+
+pub mod fork;
+pub mod ptrace;
+pub mod seccomp;
