@@ -7,3 +7,4 @@ pub mod text;
 
 pub use status::{SnapshotStatus, Status};
 pub mod pcapng;
+pub mod strace;

@@ -5,3 +5,6 @@ pub mod fork;
 pub mod frame_socket;
 pub mod packet_ring;
 pub mod getppid_filter;
+pub mod fork;
+pub mod ptrace;
+pub mod seccomp;
