@@ -185,8 +185,8 @@ mod tests {
         let marks = "{ } a{ a{\n /* /- = a= a=b a=b\n ( \\ \" # #\" ; a a\n /-a\n /-b /-{} {} a{} a; \\\n \"\"\"\n \"\\q\"\n /-/- /-\n";
         for mark in marks.split(' ') {
             for glue in ["", " "] {
-                problems(&format!("{mark}{glue}").repeat(3_000));
-                problems(&format!("a {mark}{glue}").repeat(3_000));
+                problems(&format!("{mark}{glue}").repeat(1_000));
+                problems(&format!("a {mark}{glue}").repeat(1_000));
             }
         }
     }

@@ -55,11 +55,6 @@ impl Token<'_> {
         (self.offset, self.text.len()).into()
     }
 
-    /// Offset just after it.
-    pub(super) fn end(&self) -> usize {
-        self.offset + self.text.len()
-    }
-
     /// Whether it can be a value, a node's name or a property's.
     pub(super) fn is_value(&self) -> bool {
         matches!(self.kind, Kind::Word | Kind::String)
@@ -277,7 +272,7 @@ mod tests {
         let text = "a \"b\\\" {\" #\"c\"d\"# /* x /* y */ */ k=#true; // z\r\n\"\"\"\n  m\n  \"\"\" /- n { }\\\n(";
         let tokens = tokens(text, 4).expect("tokens");
         assert_eq!(tokens.iter().map(|t| t.text).collect::<String>(), text);
-        assert!(tokens.windows(2).all(|pair| pair[0].end() == pair[1].offset));
+        assert!(tokens.windows(2).all(|pair| pair[0].offset + pair[0].text.len() == pair[1].offset));
     }
 
     #[test]
