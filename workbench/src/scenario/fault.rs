@@ -174,6 +174,17 @@ pub enum Distribution {
     ParetoNormal,
 }
 
+/// Gaps between slots drawn from a distribution instead of evenly between two limits (tc-netem(8), SLOT).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotDistribution {
+    /// Shape.
+    pub shape: Distribution,
+    /// Mean gap.
+    pub delay_ns: u64,
+    /// Variation of the gap.
+    pub jitter_ns: u64,
+}
+
 /// netem's slotting (tc-netem(8), SLOT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
@@ -185,6 +196,8 @@ pub struct Slot {
     pub packets: u32,
     /// Bytes for each slot; 0 is no limit.
     pub bytes: u32,
+    /// Where the gaps are drawn from; with one, the two limits above are 0.
+    pub distribution: Option<SlotDistribution>,
 }
 
 /// netem's rate limit with its framing (tc-netem(8), RATE).

@@ -1,8 +1,44 @@
 //! KDL text to a typed scenario, with the span of every value. Parsing never acts.
 
+mod address;
+mod addresses;
+mod check;
+mod decode;
+mod decode_host;
+mod decode_link;
+mod decode_run;
+mod error;
 mod fault;
+mod fields;
+mod format;
+mod model;
+mod netem;
+mod parse;
+mod routes;
+mod rule;
+mod source;
+mod span;
+mod structure;
+mod suggest;
+mod syntax;
+mod tokens;
+mod units;
+mod value;
+mod words;
 
+pub use address::{Family, Prefix};
+pub use error::{Diagnostics, Problem};
 pub use fault::{
     Chance, Distribution, Hook, LossModel, Netem, PortRange, Protocol, Rate, RejectWith, RuleAction, RuleMatch, Slot,
-    TcpFlagsMatch, Which,
+    SlotDistribution, TcpFlagsMatch, Which,
 };
+pub use format::format;
+pub use model::{
+    Absent, Address, Destination, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule, Run,
+    Scenario, Stdin, Sysctl,
+};
+pub use parse::parse;
+pub use routes::ResolvedRoute;
+pub use source::SourceFile;
+pub use span::Spanned;
+pub use units::format_duration;

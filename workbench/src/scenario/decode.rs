@@ -1,0 +1,103 @@
+//! The nodes at the top of a file: what the scenario is about, what it needs, its hosts, links and runs.
+
+use kdl::{KdlDocument, KdlNode};
+
+use super::error::Problem;
+use super::fields::{Fields, unknown_node};
+use super::model::{Requires, Scenario};
+use super::source::SourceFile;
+use super::span::Spanned;
+use super::value::{Reading, Value};
+use super::{decode_host, decode_link, decode_run};
+
+const NODES: &[&str] = &["about", "tag", "requires", "namespace", "router", "link", "run"];
+
+/// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
+pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
+    let mut scenario = Scenario {
+        source: source.clone(),
+        about: None,
+        tags: Vec::new(),
+        requires: Vec::new(),
+        hosts: Vec::new(),
+        links: Vec::new(),
+        runs: Vec::new(),
+    };
+    for node in document.nodes() {
+        match node.name().value() {
+            "about" => about(node, &mut scenario, problems),
+            "tag" => tags(node, &mut scenario, problems),
+            "requires" => requires(node, &mut scenario, problems),
+            "namespace" => scenario.hosts.extend(decode_host::host(node, false, problems)),
+            "router" => scenario.hosts.extend(decode_host::host(node, true, problems)),
+            "link" => scenario.links.extend(decode_link::link(node, problems)),
+            "run" => scenario.runs.extend(decode_run::run(node, problems)),
+            _ => problems.push(unknown_node(node, "a scenario", NODES)),
+        }
+    }
+    scenario
+}
+
+fn about(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    let mut fields = Fields::new(node, problems);
+    let about = fields.required_argument("a text", "about \"What ends the connect, and when?\"", |value| {
+        let text = value.text()?;
+        // It is shown as it is; nothing in it may steer a terminal.
+        match text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            true => Err(Problem::new("control characters in `about`").help("only line breaks and tabs are text")),
+            false => Ok(text.to_owned()),
+        }
+    });
+    if let (Some(first), Some(_)) = (&scenario.about, &about) {
+        let again = Problem::new("`about` is given twice").label("again").also(first.span, "first here");
+        fields.problem(again.help("a text of several lines stands between `\"\"\"` and `\"\"\"`"));
+    }
+    scenario.about = scenario.about.take().or(about);
+    fields.finish_leaf();
+}
+
+fn tags(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    let mut fields = Fields::new(node, problems);
+    let mut tags: Vec<_> =
+        fields.required_argument("a tag", "tag \"quick\"", |v| v.name("-_.", 32)).into_iter().collect();
+    for value in fields.rest() {
+        tags.extend(fields.read(value, |v| v.name("-_.", 32)));
+    }
+    scenario.tags.extend(tags);
+    fields.finish_leaf();
+}
+
+fn requires(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    let mut fields = Fields::new(node, problems);
+    let found = [
+        fields.argument(|v| {
+            v.one_of("a kernel feature", &[("netem", Requires::Netem)].map(|(n, _)| (n, ()))).map(|()| Requires::Netem)
+        }),
+        fields.property("tool", |v| program(v).map(Requires::Tool)),
+        fields.property("kernel", |v| kernel_version(v).map(Requires::Kernel)),
+        fields.property("sysctl", |v| decode_host::sysctl_name(v).map(Requires::Sysctl)),
+    ];
+    let found: Vec<Spanned<Requires>> = found.into_iter().flatten().collect();
+    if found.is_empty() && node.entries().is_empty() {
+        let help = "requires \"netem\", tool=\"mysql\", kernel=\"6.5\" or sysctl=\"net.ipv4.tcp_rto_max_ms\"";
+        fields.problem(Problem::new("`requires` names nothing").help(help));
+    }
+    scenario.requires.extend(found);
+    fields.finish_leaf();
+}
+
+fn program(value: Value<'_>) -> Reading<String> {
+    let text = value.text()?;
+    match text.contains(char::is_whitespace) {
+        true => Err(value.expected("a program's name").help("one program for each `requires tool=`")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn kernel_version(value: Value<'_>) -> Reading<String> {
+    let problem = || value.expected("a kernel version").help("as in kernel=\"6.5\", in quotes");
+    let text = value.text().map_err(|_| problem())?;
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_version = (2..=3).contains(&parts.len()) && parts.iter().all(|part| part.parse::<u32>().is_ok());
+    if is_version { Ok(text.to_owned()) } else { Err(problem()) }
+}

@@ -1,0 +1,258 @@
+//! `run`: a command, the host it runs in, what it reads, how long it may take, and what is expected of it.
+
+use kdl::KdlNode;
+
+use super::error::{Problem, quoted};
+use super::fields::{Fields, unknown_node};
+use super::model::{Expect, Run, Stdin};
+use super::span::Spanned;
+use super::suggest::did_you_mean;
+use super::value::{Reading, Value};
+use super::words;
+
+/// A run without a deadline of its own is ended after ten minutes: longer than any default of TCP's connection set-up,
+/// shorter than an unattended test may hang.
+pub(super) const DEFAULT_DEADLINE_NS: u64 = 600 * 1_000_000_000;
+
+const REMEDY: &str = "run curl in=client \"curl http://server/\"";
+
+/// Signals by name (signal(7)).
+const SIGNALS: &[&str] = &[
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
+];
+
+/// One run.
+pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Run> {
+    let mut fields = Fields::new(node, problems);
+    let span = fields.span();
+    let name = fields.required_argument("a name", REMEDY, |value| value.name("-_.", 64));
+    let argv = if node.entries().iter().any(|entry| entry.name().is_none()) { command(&mut fields) } else { None };
+    let host = fields.required("in", || format!("name the host it runs in: {REMEDY}"), |v| v.text().map(str::to_owned));
+    let deadline = fields.property("deadline", deadline);
+    let mut run = Run {
+        name: name.clone().unwrap_or_else(|| Spanned::new(String::new(), span)),
+        host: host.clone().unwrap_or_else(|| Spanned::new(String::new(), span)),
+        argv: Vec::new(),
+        env: Vec::new(),
+        stdin: Stdin::default(),
+        deadline_ns: deadline.map_or(Some(DEFAULT_DEADLINE_NS), |deadline| deadline.value),
+        expect: Expect::default(),
+        span,
+    };
+    let mut stdin_at = None;
+    for child in fields.children() {
+        match child.name().value() {
+            "env" => env(child, &mut run, fields.problems()),
+            "stdin" => stdin(child, &mut run, &mut stdin_at, fields.problems()),
+            "expect" => expect(child, &mut run.expect, fields.problems()),
+            _ => fields.problems().push(unknown_node(child, "a run", &["env", "stdin", "expect"])),
+        }
+    }
+    check_expect(&mut fields, &run);
+    fields.finish();
+    run.argv = argv?;
+    (name.is_some() && host.is_some()).then_some(run)
+}
+
+/// The command: one text that is split into words, or several arguments that are taken as they are.
+fn command(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
+    let values = fields.rest();
+    let words = match &values[..] {
+        [] => {
+            fields.problem(Problem::new("`run` lacks a command").label("missing here").help(REMEDY));
+            return None;
+        }
+        [line] => fields.read(*line, command_line)?.value,
+        several => {
+            let words: Vec<_> = several.iter().map(|value| fields.read(*value, argument)).collect();
+            words.into_iter().map(|word| word.map(|word| word.value)).collect::<Option<_>>()?
+        }
+    };
+    match words.first().map(String::as_str) {
+        None | Some("") => {
+            fields.problem(Problem::new("an empty command runs nothing").at(values[0].span()).help(REMEDY));
+            None
+        }
+        Some(first) if first.contains('=') => {
+            let problem = Problem::new(format!("{} is no program", quoted(first))).at(values[0].span());
+            fields.problem(problem.help("the environment is set inside the run: `env \"NAME\" \"value\"`"));
+            None
+        }
+        Some(_) => Some(words),
+    }
+}
+
+fn command_line(value: Value<'_>) -> Reading<Vec<String>> {
+    let line = value.any_text()?;
+    no_nul(&line)?;
+    words::split(&line).map_err(|misuse| misuse.problem.at(value.span_of(misuse.place)))
+}
+
+fn argument(value: Value<'_>) -> Reading<String> {
+    let text = if value.any_text().is_ok() { value.any_text()? } else { value.text_or_number()? };
+    no_nul(&text)?;
+    Ok(text)
+}
+
+fn no_nul(text: &str) -> Reading<()> {
+    match text.contains('\0') {
+        true => Err(Problem::new("a NUL byte ends a text for the kernel").help("it can stand only in `stdin text=`")),
+        false => Ok(()),
+    }
+}
+
+fn deadline(value: Value<'_>) -> Reading<Option<u64>> {
+    if matches!(value.text(), Ok("never")) {
+        return Ok(None);
+    }
+    match value.duration_ns()? {
+        0 => Err(Problem::new("a deadline of nothing").help("\"10s\", or \"never\"")),
+        ns => Ok(Some(ns)),
+    }
+}
+
+fn env(node: &KdlNode, run: &mut Run, problems: &mut Vec<Problem>) {
+    const REMEDY: &str = "env \"LANG\" \"C\"";
+    let mut fields = Fields::new(node, problems);
+    let name = fields.required_argument("a name", REMEDY, |value| {
+        let text = value.text()?;
+        let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match text.chars().all(is_fine) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+            true => Ok(text.to_owned()),
+            false => Err(value.expected("a variable's name").help(REMEDY)),
+        }
+    });
+    let value = name.is_some().then(|| fields.required_argument("a value", REMEDY, argument)).flatten();
+    if let (Some(name), Some(value)) = (name, value) {
+        if let Some((first, _)) = run.env.iter().find(|(first, _)| first.value == name.value) {
+            let problem = Problem::new(format!("{} is set twice", quoted(&name.value))).at(name.span).label("again");
+            fields.problem(problem.also(first.span, "first here"));
+        }
+        run.env.push((name, value.value));
+    }
+    fields.finish_leaf();
+}
+
+fn stdin(node: &KdlNode, run: &mut Run, first: &mut Option<miette::SourceSpan>, problems: &mut Vec<Problem>) {
+    const REMEDY: &str = "stdin \"empty\", stdin \"silent\", stdin text=\"…\" or stdin file=\"…\"";
+    let mut fields = Fields::new(node, problems);
+    let span = fields.span();
+    let words = &[("empty", ()), ("silent", ())];
+    let given = [
+        fields.argument(|value| {
+            value.one_of("what the command reads", words)?;
+            Ok(if value.text()? == "empty" { Stdin::Empty } else { Stdin::Silent })
+        }),
+        fields.property("text", |value| value.any_text().map(Stdin::Text)),
+        fields.property("file", |value| value.text().map(|path| Stdin::File(path.to_owned()))),
+    ];
+    let given: Vec<_> = given.into_iter().flatten().collect();
+    if given.len() > 1 || node.entries().is_empty() {
+        fields.problem(Problem::new("a command reads one thing").help(REMEDY));
+    }
+    if let Some(first) = first.replace(span) {
+        let problem = Problem::new("`stdin` is given twice").label("again").also(first, "first here");
+        fields.problem(problem.help("keep one of them"));
+    }
+    run.stdin = given.into_iter().next().map_or(Stdin::Empty, |stdin| stdin.value);
+    fields.finish_leaf();
+}
+
+fn expect(node: &KdlNode, expect: &mut Expect, problems: &mut Vec<Problem>) {
+    let mut fields = Fields::new(node, problems);
+    let exit = fields.property("exit", |value| value.integer("an exit code", 0..=255));
+    let signal = fields.property("signal", signal);
+    let after = fields.property("after", Value::duration_ns);
+    let within = fields.property("within", Value::duration_ns);
+    once(&mut fields, "exit", &mut expect.exit, exit);
+    once(&mut fields, "signal", &mut expect.signal, signal);
+    once(&mut fields, "after", &mut expect.after_ns, after);
+    once(&mut fields, "within", &mut expect.within_ns, within);
+    expect.stdout.extend(fields.property("stdout", |value| value.text().map(str::to_owned)));
+    expect.stderr.extend(fields.property("stderr", |value| value.text().map(str::to_owned)));
+    if node.entries().is_empty() {
+        fields.problem(Problem::new("`expect` claims nothing").help("expect exit=28 after=\"3s\" within=\"500ms\""));
+    }
+    fields.finish_leaf();
+}
+
+/// A claim that several `expect` nodes of a run may not make twice.
+fn once<T>(fields: &mut Fields<'_, '_>, name: &str, slot: &mut Option<Spanned<T>>, claim: Option<Spanned<T>>) {
+    let Some(claim) = claim else { return };
+    match slot {
+        Some(first) => {
+            let problem = Problem::new(format!("{} is claimed twice", quoted(name))).at(claim.span).label("again");
+            fields.problem(problem.also(first.span, "first here").help("a run ends once"));
+        }
+        None => *slot = Some(claim),
+    }
+}
+
+fn signal(value: Value<'_>) -> Reading<String> {
+    let text = value.text().map_err(|_| value.expected("a signal's name").help("as in signal=\"SIGALRM\""))?;
+    match SIGNALS.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => {
+            let full = format!("SIG{}", text.to_uppercase());
+            let near = if SIGNALS.contains(&full.as_str()) {
+                did_you_mean(&full, SIGNALS)
+            } else {
+                did_you_mean(text, SIGNALS)
+            };
+            Err(value.expected("a signal's name").help_if(near))
+        }
+    }
+}
+
+fn check_expect(fields: &mut Fields<'_, '_>, run: &Run) {
+    let expect = &run.expect;
+    if let (Some(exit), Some(signal)) = (&expect.exit, &expect.signal) {
+        let problem = Problem::new("a command exits or is killed, not both").at(signal.span).label("and this");
+        fields.problem(problem.also(exit.span, "this").help("keep one of exit= and signal="));
+    }
+    if let (Some(within), None) = (&expect.within_ns, &expect.after_ns) {
+        let problem = Problem::new("`within` is the allowed lateness of an `after`").at(within.span);
+        fields.problem(problem.label("late for what?").help("expect after=\"3s\" within=\"500ms\""));
+    }
+    if let (Some(after), Some(deadline)) = (&expect.after_ns, run.deadline_ns)
+        && after.value >= deadline
+    {
+        let problem = Problem::new("the run is ended before it can end by itself").at(after.span);
+        let deadline = super::units::format_duration(deadline);
+        fields.problem(
+            problem
+                .label(format!("the deadline is {deadline}"))
+                .help("raise deadline= above it, or say deadline=\"never\""),
+        );
+    }
+}
