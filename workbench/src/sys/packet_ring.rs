@@ -1,8 +1,10 @@
 //! A packet socket with a memory-mapped receive ring (packet(7), Documentation/networking/packet_mmap.rst).
 //!
-//! One socket sees every interface of the network namespace it was made in. The ring is TPACKET_V2: each frame is
-//! handed over as soon as it is written. TPACKET_V3 hands over whole blocks, when one is full or when a timer ends
-//! that never stops: in virtual time it would be the only thing that ticks, and it delays the last packets of a run.
+//! One socket sees every interface of the network namespace it was made in. The ring is TPACKET_V2, which hands each
+//! frame over as soon as it is written: a packet was visible 0.04 ms after it was sent, 0.1 ms at most. TPACKET_V3 hands
+//! over whole blocks, when one is full or when its timer fires. With a timer of 1 ms that took 0.7 ms, 1.4 ms at most,
+//! and a thousand wake-ups of an idle machine every second, for the timer never stops: in virtual time nothing else
+//! would tick. The price is a wake-up of the reader for nearly every packet of a burst, about 2 us of its time.
 //!
 //! What the packets mean, and where they are kept, is not decided here.
 
@@ -18,8 +20,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// Bytes of one frame: 66 for its two headers and their alignment, and the first 958 of the packet.
 const FRAME_BYTES: usize = 1024;
-/// Frames in the ring. A burst may run this far ahead of the reader before packets are lost.
-const FRAMES: usize = 8192;
+/// Frames in the ring. A burst may run this far ahead of the reader before packets are lost: 20 ms of 200,000 packets
+/// in a second. Making a ring of this size takes 1 ms of CPU time, and time in proportion.
+const FRAMES: usize = 4096;
 /// The ring's memory is allocated in pieces of this size (a power of two of pages).
 const BLOCK_BYTES: usize = 64 * 1024;
 const RING_BYTES: usize = FRAME_BYTES * FRAMES;

@@ -113,7 +113,9 @@ impl Capture {
 
     /// Ends the capture: what was seen, in order, and how much was lost, if anything was.
     ///
-    /// `to_zero` turns the kernel's stamps, nanoseconds on CLOCK_REALTIME, into nanoseconds since zero.
+    /// `to_zero` turns the kernel's stamps, nanoseconds on CLOCK_REALTIME, into nanoseconds since zero. A packet gets
+    /// its place in the order first and its stamp a moment later, so two packets that two CPUs record at the same time
+    /// may have stamps in the other order.
     ///
     /// The socket stays open until the process ends. Closing it would wait for RCU grace periods (24 ms measured),
     /// and whoever finishes a capture is about to hand over its evidence and exit.
