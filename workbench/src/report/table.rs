@@ -64,8 +64,7 @@ fn wrapped(text: &str, room: usize, indent: &str) -> Vec<String> {
         }
         let mut rest = word;
         // A word longer than a line is cut.
-        loop {
-            let Some(line) = lines.last_mut() else { break };
+        while let Some(line) = lines.last_mut() {
             if !is_empty {
                 line.push(' ');
             }

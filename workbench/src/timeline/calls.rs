@@ -40,11 +40,16 @@ impl Calls<'_> {
     /// A call that is no claim.
     fn detail(&self, index: usize, call: &Call) -> Placed {
         let renderer = Renderer { names: self.names, sockets: self.sockets, flows: self.flows };
-        let expired = self.waits.expired(call.tid, index);
-        let wait = expired.map(|e| Wait { gap_ns: e.until_ns - e.since_ns, timer: Some(e.timer.clone()) });
-        let returned = call.exit_ns.filter(|_| call.timeout_ns().is_some_and(|armed| armed != Some(0)));
-        let wait = wait.or_else(|| returned.map(|exit| Wait { gap_ns: exit - call.entry_ns, timer: None }));
-        let (t_ns, cause) = returned.map_or((call.entry_ns, Cause::CallEntry), |exit| (exit, Cause::CallExit));
+        let (t_ns, cause, wait) = match (self.waits.waited(call.tid, index), call.exit_ns) {
+            (Some(Some(e)), _) => {
+                let wait = Wait { gap_ns: e.until_ns - e.since_ns, timer: Some(e.timer.clone()) };
+                (e.until_ns, Cause::CallExit, Some(wait))
+            }
+            (Some(None), Some(exit_ns)) => {
+                (exit_ns, Cause::CallExit, Some(Wait { gap_ns: exit_ns - call.entry_ns, timer: None }))
+            }
+            _ => (call.entry_ns, Cause::CallEntry, None),
+        };
         self.placed(index, cause, t_ns, renderer.call(index, call), wait, false)
     }
 

@@ -9,7 +9,7 @@ use super::event::{Event, EventKind, EvidenceRef, Wait};
 use super::flight::{Content, Fate, Flight};
 use super::flows::Flows;
 use super::names::Names;
-use super::packets::{at, sightings};
+use super::packets::{at, is_copy, sightings};
 
 /// A silence this long ends a run of data. Above what delayed acknowledgments (200 ms) and a busy machine make, and
 /// beside the lengths that scenarios like to use.
@@ -95,7 +95,7 @@ impl<'a> Data<'a> {
             gap_ns,
             evidence: Vec::new(),
         });
-        run.bytes += if flight.retransmission == 0 { u64::from(bytes) } else { 0 };
+        run.bytes += if flight.retransmission == 0 && !is_copy(flight) { u64::from(bytes) } else { 0 };
         run.evidence.extend(sightings(flight));
     }
 

@@ -116,7 +116,7 @@ pub(super) fn end(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Plac
         Ending::Signal(name) => (format!("killed by {}", escape(name)), None),
         Ending::Deadline => {
             let armed_ns = evidence.plan.command.deadline_ns.unwrap_or(t_ns.unsigned_abs());
-            let timer = Timer { name: "deadline".into(), class: TimerClass::HighResolution, armed_ns };
+            let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns };
             let text = format!("still running at the deadline of {}", duration(armed_ns));
             (text, Some(Wait { gap_ns: t_ns, timer: Some(timer) }))
         }

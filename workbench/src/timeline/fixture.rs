@@ -50,6 +50,16 @@ pub fn ms(ms: i64) -> Arg {
     Arg::Timeout { ns: u64::try_from(ms).ok().map(|ms| ms * 1_000_000), form: TimeForm::Ms }
 }
 
+/// A timeout in nanoseconds.
+pub fn timeout(ns: u64) -> Arg {
+    Arg::Timeout { ns: Some(ns), form: TimeForm::Timespec }
+}
+
+/// A timer that fires once.
+pub fn timer(value_ns: u64) -> Arg {
+    Arg::Timer { value_ns, interval_ns: 0, form: TimeForm::Timespec }
+}
+
 /// `poll`'s set with one descriptor.
 pub fn polled(fd: i64, events: &str, revents: &str) -> Arg {
     Arg::Poll(vec![PollEntry { fd, events: events.into(), revents: revents.into() }])

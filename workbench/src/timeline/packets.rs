@@ -30,6 +30,8 @@ pub(super) struct Packets<'a> {
 struct Seen<'a> {
     /// Last sending of a sequence number, by link, flow, direction and number.
     sent: BTreeMap<(&'a str, usize, bool, u32), i64>,
+    /// RTOs of a flow's SYN that expired, by link.
+    expired: BTreeMap<(&'a str, usize), u32>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
     /// Flows in which a peer's packet came too late for anybody.
@@ -40,6 +42,14 @@ struct Seen<'a> {
     asked: BTreeMap<String, (u32, i64)>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
+}
+
+/// Why a segment was sent again.
+struct Again {
+    /// A retransmission timer did it; else what came back from the peer, which depends on the peer's packets.
+    is_by_timer: bool,
+    /// Since the last sending.
+    wait: Wait,
 }
 
 impl<'a> Packets<'a> {
@@ -95,45 +105,56 @@ impl<'a> Packets<'a> {
         let flight = &self.flights[index];
         let has = |flags: u8| segment.flags & flags == flags;
         let key = (flight.link.as_str(), flow, to_server, segment.seq);
-        let takes_sequence = segment.payload_len > 0 || has(SYN) || has(FIN);
+        let takes_sequence = (segment.payload_len > 0 || has(SYN) || has(FIN)) && !is_copy(flight);
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
-        let wait = gap_ns.map(|gap_ns| Wait { gap_ns, timer: self.rto(seen, flow, segment, flight, gap_ns) });
-        let name = match wait.as_ref().is_some_and(|w| w.timer.is_some()) {
+        let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
+        let name = match &again {
             _ if has(RST) => "RST",
             _ if has(SYN | ACK) => "SYN-ACK",
             _ if has(SYN) => "SYN",
             _ if has(FIN) => "FIN",
-            true => "data",
-            false => return None,
+            Some(again) if again.is_by_timer => "data",
+            _ => return None,
         };
+        let wait = again.map(|again| again.wait);
         let direction = if to_server { "to" } else { "from" };
-        let again = match flight.retransmission {
+        let count = match flight.retransmission {
             0 => String::new(),
             nth => format!(", retransmission {nth}"),
         };
-        let text = format!("{name} {direction} {}{again}", self.flows.get(flow).label);
+        let text = format!("{name} {direction} {}{count}", self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
         Some(self.single(index, text, wait, is_claim && !is_answer_to_late))
     }
 
-    /// The retransmission timer that sent a segment again. `None` if it was sent sooner than any could have.
-    fn rto(&self, seen: &Seen<'_>, flow: usize, segment: &TcpSegment, flight: &Flight, gap_ns: i64) -> Option<Timer> {
+    /// Why a segment was sent again, as far as the time since its last sending tells.
+    fn again(&self, seen: &mut Seen<'a>, flow: usize, segment: &TcpSegment, flight: &'a Flight, gap_ns: i64) -> Again {
         let retries = Retries::of(self.evidence, &flight.from);
-        let nth = flight.retransmission;
-        let armed_ns = if segment.flags & (SYN | ACK) == SYN {
-            retries.syn_ns(nth, gap_ns)
-        } else if segment.flags & SYN != 0 {
-            retries.syn_ack_ns(nth)
-        } else {
-            let round_trip_ns = match seen.handshakes.get(&flow) {
-                Some((sent_ns, Some(answered_ns))) => answered_ns - sent_ns,
-                _ => 0,
-            };
-            retries.established_ns(round_trip_ns, gap_ns, self.evidence.machine.tick_ns)?
+        let tick_ns = self.evidence.machine.tick_ns;
+        let rto = |armed_ns| Some(Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns });
+        if segment.flags & (SYN | ACK) == SYN {
+            let expired = seen.expired.entry((&flight.link, flow)).or_default();
+            let (armed_ns, count) = retries.syn_ns(*expired, gap_ns, tick_ns);
+            *expired += count;
+            return Again { is_by_timer: true, wait: Wait { gap_ns, timer: rto(armed_ns) } };
+        }
+        if segment.flags & SYN != 0 {
+            let armed_ns = retries.syn_ack_ns(flight.retransmission);
+            return Again { is_by_timer: true, wait: Wait { gap_ns, timer: rto(armed_ns) } };
+        }
+        let round_trip_ns = match seen.handshakes.get(&flow) {
+            Some((sent_ns, Some(answered_ns))) => answered_ns - sent_ns,
+            _ => 0,
         };
-        Some(Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns })
+        let armed_ns = retries.established_ns(round_trip_ns, gap_ns, tick_ns);
+        // The kernel's own estimate of the round trip is not on the wire. Where ours explains the gap, it is named.
+        let explained = armed_ns.filter(|armed_ns| {
+            let latest_ns = armed_ns + armed_ns / 8 + tick_ns;
+            gap_ns.unsigned_abs() <= latest_ns
+        });
+        Again { is_by_timer: armed_ns.is_some(), wait: Wait { gap_ns, timer: explained.and_then(rto) } }
     }
 
     /// Anything but TCP and plain datagrams.
@@ -223,7 +244,8 @@ impl<'a> Packets<'a> {
 
     fn single(&self, index: usize, text: String, wait: Option<Wait>, is_claim: bool) -> Placed {
         let flight = &self.flights[index];
-        let text = format!("{text}{}", self.names.fate(&flight.fate));
+        let copy = if is_copy(flight) { ", a copy" } else { "" };
+        let text = format!("{text}{copy}{}", self.names.fate(&flight.fate));
         let evidence = sightings(flight);
         let (t_ns, at) = (flight.t_ns(), at(flight));
         self.place(index, Event { t_ns, at, kind: EventKind::Packet, text, wait, is_claim, evidence })
@@ -245,6 +267,11 @@ pub(super) fn at(flight: &Flight) -> String {
 
 pub(super) fn sightings(flight: &Flight) -> Vec<EvidenceRef> {
     [flight.sent_index, flight.arrived_index].into_iter().flatten().map(EvidenceRef::Packet).collect()
+}
+
+/// netem makes copies on the wire: they arrive and nobody sent them.
+pub(super) fn is_copy(flight: &Flight) -> bool {
+    flight.sent_ns.is_none() && flight.link != "lo"
 }
 
 /// When the packet arrived that ended a connect on this flow: SYN-ACK, RST, or an ICMP error about it.

@@ -36,13 +36,21 @@ impl Retries {
         }
     }
 
-    /// The RTO before the SYN's `nth` retransmission (from 1): linear ones first, then doubling
-    /// (tcp_retransmit_timer, net/ipv4/tcp_timer.c). Without recorded sysctls, from the gap that was seen.
-    pub(super) fn syn_ns(&self, nth: u32, gap_ns: i64) -> u64 {
-        match self.syn_retries {
-            Some(_) => self.syn_rto_ns(nth),
-            None => doubled_below(INITIAL_RTO_NS, gap_ns, self.rto_max_ns),
+    /// The RTOs that passed in `gap_ns` after `expired` earlier ones of a connect: their sum and their number.
+    ///
+    /// Linear ones first, then doubling (tcp_retransmit_timer, net/ipv4/tcp_timer.c). Almost always one; a kernel under
+    /// load now and then lets one expire without sending anything. Without recorded sysctls, from the gap alone.
+    pub(super) fn syn_ns(&self, expired: u32, gap_ns: i64, tick_ns: u64) -> (u64, u32) {
+        let reach_ns = u64::try_from(gap_ns).unwrap_or(0).saturating_add(tick_ns);
+        if self.syn_retries.is_none() {
+            return (doubled_below(INITIAL_RTO_NS, reach_ns, self.rto_max_ns), 1);
         }
+        let (mut armed_ns, mut count) = (self.syn_rto_ns(expired + 1), 1);
+        while armed_ns + self.syn_rto_ns(expired + count + 1) <= reach_ns {
+            count += 1;
+            armed_ns += self.syn_rto_ns(expired + count);
+        }
+        (armed_ns, count)
     }
 
     /// The wait before a SYN-ACK's `nth` retransmission: always doubling (reqsk_timer_handler).
@@ -54,10 +62,10 @@ impl Retries {
     /// `tcp_rto_min`, doubled as often as fits. `None` if the gap is shorter than that: no RTO ended it.
     pub(super) fn established_ns(&self, round_trip_ns: i64, gap_ns: i64, tick_ns: u64) -> Option<u64> {
         const GRAIN_NS: u64 = 10_000_000;
-        let round_trip = u64::try_from(round_trip_ns).unwrap_or(0) / GRAIN_NS * GRAIN_NS;
-        let smallest = self.rto_min_ns + round_trip;
-        let reach = gap_ns.saturating_add_unsigned(tick_ns);
-        (u64::try_from(reach).unwrap_or(0) >= smallest).then(|| doubled_below(smallest, reach, self.rto_max_ns))
+        let round_trip_ns = u64::try_from(round_trip_ns).unwrap_or(0) / GRAIN_NS * GRAIN_NS;
+        let smallest_ns = self.rto_min_ns + round_trip_ns;
+        let reach_ns = u64::try_from(gap_ns).unwrap_or(0).saturating_add(tick_ns);
+        (reach_ns >= smallest_ns).then(|| doubled_below(smallest_ns, reach_ns, self.rto_max_ns))
     }
 
     /// The sum of all RTOs after which `connect` fails with ETIMEDOUT.
@@ -94,14 +102,14 @@ impl Retries {
     }
 }
 
-/// `smallest_ns`, doubled as long as it stays at or below `gap_ns` and `max_ns`.
-fn doubled_below(smallest_ns: u64, gap_ns: i64, max_ns: u64) -> u64 {
-    let limit = u64::try_from(gap_ns).unwrap_or(0).min(max_ns);
-    let mut armed = smallest_ns;
-    while armed * 2 <= limit {
-        armed *= 2;
+/// `smallest_ns`, doubled as long as it stays at or below `reach_ns` and `max_ns`.
+fn doubled_below(smallest_ns: u64, reach_ns: u64, max_ns: u64) -> u64 {
+    let limit_ns = reach_ns.min(max_ns);
+    let mut armed_ns = smallest_ns;
+    while armed_ns.saturating_mul(2) <= limit_ns {
+        armed_ns *= 2;
     }
-    armed
+    armed_ns
 }
 
 #[cfg(test)]
@@ -109,6 +117,7 @@ mod tests {
     use super::*;
 
     const S: u64 = 1_000_000_000;
+    const TICK: u64 = 4_000_000;
 
     fn retries(syn_retries: u32, linear: u32, rto_max_s: u64) -> Retries {
         Retries { syn_retries: Some(syn_retries), linear, rto_max_ns: rto_max_s * S, rto_min_ns: RTO_MIN_NS }
@@ -138,22 +147,30 @@ mod tests {
     #[test]
     fn linear_timeouts_stand_before_the_doubling_ones() {
         let r = retries(6, 4, 120);
-        let armed: Vec<u64> = (1..=8).map(|nth| r.syn_ns(nth, 0) / S).collect();
+        let armed: Vec<u64> = (0..8).map(|expired| r.syn_ns(expired, 0, TICK).0 / S).collect();
         assert_eq!(armed, [1, 1, 1, 1, 1, 2, 4, 8]);
+    }
+
+    #[test]
+    fn a_retransmission_that_was_skipped_leaves_the_sum_of_two_timers() {
+        assert_eq!(retries(6, 0, 120).syn_ns(0, 3_070_000_000, TICK), (3 * S, 2));
+        assert_eq!(retries(6, 0, 120).syn_ns(0, 1_024_000_000, TICK), (S, 1));
+        assert_eq!(retries(6, 4, 120).syn_ns(1, 2_050_000_000, TICK), (2 * S, 2));
+        assert_eq!(retries(6, 0, 120).syn_ns(6, 70_000_000_000, TICK), (64 * S, 1));
     }
 
     #[test]
     fn without_sysctls_the_gap_and_the_packets_have_to_do() {
         let unknown = Retries { syn_retries: None, linear: 0, rto_max_ns: RTO_MAX_NS, rto_min_ns: RTO_MIN_NS };
-        assert_eq!(unknown.syn_ns(3, 4_224_000_000), 4 * S);
+        assert_eq!(unknown.syn_ns(2, 4_224_000_000, TICK), (4 * S, 1));
         assert_eq!(unknown.connect_ns(None, 2), 7 * S);
     }
 
     #[test]
     fn a_gap_below_the_smallest_rto_was_ended_by_no_rto() {
         let r = retries(6, 4, 120);
-        assert_eq!(r.established_ns(200_000, 30_000_000, 4_000_000), None);
-        assert_eq!(r.established_ns(200_000, 204_000_000, 4_000_000), Some(200_000_000));
-        assert_eq!(r.established_ns(100_200_000, 620_000_000, 4_000_000), Some(600_000_000));
+        assert_eq!(r.established_ns(200_000, 30_000_000, TICK), None);
+        assert_eq!(r.established_ns(200_000, 204_000_000, TICK), Some(200_000_000));
+        assert_eq!(r.established_ns(100_200_000, 620_000_000, TICK), Some(600_000_000));
     }
 }

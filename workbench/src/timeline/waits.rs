@@ -69,11 +69,11 @@ impl Waits {
         Some(Chain { first, last, links })
     }
 
-    /// The call at this index, if it is a wait of its thread that ran out.
-    pub(super) fn expired(&self, tid: u32, call: usize) -> Option<&Expired> {
+    /// Whether the call at this index was a wait, and if so, what ran out in it.
+    pub(super) fn waited(&self, tid: u32, call: usize) -> Option<Option<&Expired>> {
         let waited = self.by_thread.get(&tid)?;
         let found = waited.binary_search_by_key(&call, |w| w.call).ok()?;
-        waited[found].expired.as_ref()
+        Some(waited[found].expired.as_ref())
     }
 
     /// When a thread last stopped waiting. A program that exits ran from there to its end without looking at anything;
@@ -133,8 +133,12 @@ pub(super) fn before_signal(evidence: &Evidence, signal: &Signal) -> Option<Wait
     let armed_at = call.entry_ns;
     let same = |s: &&Signal| s.pid == signal.pid && s.name == signal.name && s.code == signal.code;
     let earlier = evidence.signals.iter().filter(same).map(|s| s.t_ns).filter(|t| (armed_at..signal.t_ns).contains(t));
-    let (since_ns, armed_ns) = earlier.max().map_or((armed_at, value_ns), |previous| (previous, interval_ns));
-    let timer = Timer { name: call.name.clone(), class: TimerClass::HighResolution, armed_ns };
+    // A repetition is timed from when the one before was due, which shows only as when it was delivered.
+    let (since_ns, armed_ns, class) = match earlier.max() {
+        None => (armed_at, value_ns, TimerClass::HighResolution),
+        Some(previous_ns) => (previous_ns, interval_ns, TimerClass::Deadline),
+    };
+    let timer = Timer { name: call.name.clone(), class, armed_ns };
     (armed_ns > 0).then_some(Wait { gap_ns: signal.t_ns - since_ns, timer: Some(timer) })
 }
 
@@ -208,7 +212,7 @@ impl Descriptors {
             "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" => call.error() != Some("EAGAIN"),
             "read" | "readv" => on_socket() && call.error() != Some("EAGAIN"),
             "connect" => matches!(call.address(), Some(SocketAddress::Inet { .. })),
-            "wait4" | "waitid" | "rt_sigtimedwait" | "rt_sigsuspend" | "pause" => true,
+            "rt_sigtimedwait" | "rt_sigsuspend" | "pause" | "restart_syscall" => true,
             "futex" => call.timeout_ns().is_some(),
             name => timer_name(name).is_some() && call.timeout_ns() != Some(Some(0)),
         }
@@ -220,11 +224,6 @@ impl Descriptors {
             let armed_ns = call.timeout_ns()??;
             let ran_out = call.value() == Some(0) || call.error() == Some("ETIMEDOUT");
             let fds = self.waited_for(call);
-            // An absolute time (TIMER_ABSTIME, FUTEX_WAIT_BITSET) is no length; what passed is.
-            let passed_ns = until_ns - call.entry_ns;
-            let is_length = armed_ns <= u64::try_from(passed_ns).unwrap_or(0) + 10_000_000;
-            let (class, armed_ns) =
-                if is_length { (class, armed_ns) } else { (TimerClass::Deadline, asked_for(passed_ns)) };
             let timer = Timer { name: name.into(), class, armed_ns };
             ran_out.then_some(Expired { call: index, since_ns: call.entry_ns, until_ns, timer, fds })
         })

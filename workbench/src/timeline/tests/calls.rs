@@ -1,21 +1,9 @@
-//! What a timeline claims, from hand-made evidence.
+//! Connections, waits, signals, processes and ends.
 
-use super::fixture::{Fixture, error, ms, place, symbol, value};
-use super::*;
-use crate::evidence::{Arg, Ending, PollEntry, Process, Signal, SocketAddress, TimeForm};
-
-/// The claims as `at | text | timer armed`, one line each.
-fn claims(run: &Fixture) -> Vec<String> {
-    let timeline = build_from(&run.evidence, &run.flights);
-    let line = |event: &Event| {
-        let timer = event.wait.as_ref().and_then(|wait| wait.timer.as_ref());
-        let timer = timer.map_or(String::new(), |t| format!(" | {} {}", t.name, duration(t.armed_ns)));
-        format!("{} | {}{timer}", event.at, event.text)
-    };
-    timeline.events.iter().filter(|event| event.is_claim).map(line).collect()
-}
-
-const DROPPED: &str = ", dropped at server by \"drop tcp dport=80\"";
+use super::claims::{DROPPED, claims};
+use crate::evidence::{Arg, Ending, PollEntry, Process, Signal, SocketAddress};
+use crate::timeline::build_from;
+use crate::timeline::fixture::{self, Fixture, error, ms, place, symbol, timeout, timer, value};
 
 #[test]
 fn a_connect_that_syn_retries_end_is_told_in_six_lines() {
@@ -114,8 +102,7 @@ fn a_single_wait_of_a_round_length_is_that_timer_itself() {
     let mut run = Fixture::new("nc -w 2 server 80");
     run.socket(0, 3).connect((100, 200), 3, ("server", 80), error("EINPROGRESS"));
     let set = Arg::FdSet { asked: vec![3], ready: vec![] };
-    let timeout = Arg::Timeout { ns: Some(2_000_000_000), form: TimeForm::Timespec };
-    run.call((300, 2_002_300), "pselect6", vec![Arg::Int(4), Arg::Pointer(0), set, timeout], value(0));
+    run.call((300, 2_002_300), "pselect6", vec![Arg::Int(4), Arg::Pointer(0), set, timeout(2_000_000_000)], value(0));
     run.end(2_003_000, Ending::Exit(1));
     assert_eq!(claims(&run)[1], "client | gave up on connect to server:80 | select 2 s");
 }
@@ -123,8 +110,12 @@ fn a_single_wait_of_a_round_length_is_that_timer_itself() {
 #[test]
 fn an_alarm_ends_a_connect_by_its_signal() {
     let mut run = Fixture::new("wget --connect-timeout 2 http://server/");
-    let timer = Arg::Timer { value_ns: 2_000_000_000, interval_ns: 0, form: TimeForm::Timeval };
-    run.socket(0, 3).call((50, 60), "setitimer", vec![symbol("ITIMER_REAL"), timer, Arg::Pointer(0)], value(0));
+    run.socket(0, 3).call(
+        (50, 60),
+        "setitimer",
+        vec![symbol("ITIMER_REAL"), timer(2_000_000_000), Arg::Pointer(0)],
+        value(0),
+    );
     run.connect((100, 2_000_900), 3, ("server", 80), error("ERESTARTSYS")).signal(2_000_950, "SIGALRM", "SI_KERNEL");
     run.segment(150, ("client", 40_404, "server", 80), "S", 0).dropped();
     run.close(2_001_000, 3).end(2_002_000, Ending::Exit(4));
@@ -149,8 +140,7 @@ fn second_attempts_are_numbered_and_the_sleep_before_them_is_their_wait() {
     run.socket(0, 3).connect((100, 200), 3, ("server", 80), error("ECONNREFUSED"));
     run.segment(120, ("client", 40_404, "server", 80), "S", 0);
     run.segment(140, ("server", 80, "client", 40_404), "RA", 0).close(300, 3);
-    let second = Arg::Timeout { ns: Some(1_000_000_000), form: TimeForm::Timespec };
-    run.call((400, 1_000_500), "clock_nanosleep", vec![symbol("CLOCK_REALTIME"), second], value(0));
+    run.call((400, 1_000_500), "clock_nanosleep", vec![symbol("CLOCK_REALTIME"), timeout(1_000_000_000)], value(0));
     run.socket(1_000_600, 3).connect((1_000_700, 1_000_900), 3, ("server", 80), error("ECONNREFUSED"));
     run.segment(1_000_720, ("client", 40_406, "server", 80), "S", 0);
     run.segment(1_000_740, ("server", 80, "client", 40_406), "RA", 0).end(1_001_000, Ending::Exit(4));
@@ -176,95 +166,6 @@ fn two_attempts_within_one_stamp_stand_one_after_the_other() {
 }
 
 #[test]
-fn a_transfer_is_one_line_for_each_direction_however_it_was_cut() {
-    let transfer = |segment: u32| {
-        let mut run = Fixture::new("curl http://server/");
-        run.socket(0, 5).connect((10, 20), 5, ("server", 80), error("EINPROGRESS"));
-        run.segment(15, ("client", 40_404, "server", 80), "S", 0);
-        run.segment(30, ("server", 80, "client", 40_404), "SA", 0);
-        run.poll((40, 60), 5, 1000, "POLLOUT").socket_error(70, 5, "0");
-        run.segment(80, ("client", 40_404, "server", 80), "PA", 78);
-        for number in 0..(1 << 20) / segment {
-            let us = 100 + i64::from(number);
-            run.segment(us, ("server", 80, "client", 40_404), "A", segment).but(|f| seq(f, number * segment + 1));
-            run.segment(us, ("client", 40_404, "server", 80), "A", 0);
-        }
-        run.call((90_000, 90_010), "recvfrom", vec![Arg::Fd(5)], value(100));
-        run.segment(90_020, ("client", 40_404, "server", 80), "FA", 0).but(|f| seq(f, 79)).end(91_000, Ending::Exit(0));
-        claims(&run)
-    };
-    let expected = [
-        "client | connect to server:80 -> EINPROGRESS",
-        "client -> server | SYN to server:80",
-        "server -> client | SYN-ACK from server:80",
-        "client | connected to server:80",
-        "client -> server | data to server:80, under 1 KiB",
-        "server -> client | data from server:80, 1024 KiB",
-        "client -> server | FIN to server:80",
-        "client | exit 0",
-    ];
-    assert_eq!(transfer(1024), expected);
-    assert_eq!(transfer(512), expected);
-}
-
-fn seq(flight: &mut Flight, seq: u32) {
-    if let Content::Tcp(segment) = &mut flight.content {
-        segment.seq = seq;
-    }
-}
-
-#[test]
-fn what_comes_after_the_programs_last_look_is_no_claim() {
-    let mut run = Fixture::new("nc server 80");
-    run.socket(0, 3).connect((100, 200), 3, ("server", 80), value(0));
-    run.segment(120, ("client", 40_404, "server", 80), "S", 0);
-    run.segment(140, ("server", 80, "client", 40_404), "SA", 0);
-    run.close(1_000, 3).segment(1_010, ("client", 40_404, "server", 80), "FA", 0).but(|f| seq(f, 1));
-    run.segment(1_030, ("server", 80, "client", 40_404), "FA", 0).but(|f| seq(f, 1));
-    run.end(2_000, Ending::Exit(0));
-    let story = claims(&run);
-    assert!(story.contains(&"client -> server | FIN to server:80".into()));
-    assert!(!story.iter().any(|claim| claim.contains("FIN from")));
-}
-
-#[test]
-fn a_neighbour_that_is_not_there_is_told_from_syn_retries() {
-    let mut run = Fixture::new("nc 10.9.0.9 80");
-    run.socket(0, 3).connect((100, 3_070_000), 3, ("10.9.0.9", 80), error("EHOSTUNREACH"));
-    for us in [150, 1_010_000, 2_030_000] {
-        let arp = Content::Arp { is_request: true, target: "10.9.0.9".parse().unwrap() };
-        run.flight(us, "client", "server", arp).but(|flight| flight.addresses = None);
-    }
-    run.end(3_071_000, Ending::Exit(1));
-    let expected = [
-        "client | connect to 10.9.0.9:80",
-        "client -> server | ARP who has 10.9.0.9",
-        "client -> server | ARP who has 10.9.0.9, retransmission 1 | neighbour 1 s",
-        "client -> server | ARP who has 10.9.0.9, retransmission 2 | neighbour 1 s",
-        "client | connect to 10.9.0.9:80 failed: EHOSTUNREACH | neighbour 3 s",
-        "client | exit 1",
-    ];
-    assert_eq!(claims(&run), expected);
-}
-
-#[test]
-fn an_icmp_error_names_the_flow_it_is_about() {
-    let mut run = Fixture::new("nc server 80");
-    run.socket(0, 3).connect((100, 400), 3, ("server", 80), error("EHOSTUNREACH"));
-    run.segment(150, ("client", 40_404, "server", 80), "S", 0).dropped();
-    let about = QuotedFlow {
-        from: fixture::ip("client"),
-        to: fixture::ip("server"),
-        protocol: "tcp".into(),
-        sport: Some(40_404),
-        dport: Some(80),
-    };
-    run.flight(200, "server", "client", Content::Icmp { kind: "host unreachable".into(), about: Some(about) });
-    run.end(900, Ending::Exit(1));
-    assert_eq!(claims(&run)[2], "server -> client | ICMP host unreachable about server:80");
-}
-
-#[test]
 fn asking_a_local_name_service_is_how_a_program_is_built_and_no_claim() {
     let mut run = Fixture::new("nc server 80");
     let connect = |path: &str| vec![Arg::Fd(3), Arg::Address(SocketAddress::Unix(path.into())), Arg::Int(110)];
@@ -280,20 +181,6 @@ fn a_datagram_socket_that_connects_asks_nobody_anything() {
     run.call((0, 1), "socket", vec![symbol("AF_INET"), symbol("SOCK_DGRAM|SOCK_CLOEXEC")], value(3));
     run.connect((2, 3), 3, ("server", 80), value(0)).end(9, Ending::Exit(0));
     assert_eq!(claims(&run), ["client | exit 0"]);
-}
-
-#[test]
-fn a_dns_question_asked_again_waited_for_the_resolvers_poll() {
-    let mut run = Fixture::new("tool");
-    let dns = Dns { is_query: true, id: 1, question: "A x.".into(), rcode: "NOERROR".into(), answers: 0 };
-    let query = Content::Udp { sport: 5353, dport: 53, payload_len: 20, dns: Some(dns) };
-    run.call((90, 130), "sendto", vec![Arg::Fd(3)], value(20)).flight(100, "client", "server", query.clone());
-    run.poll((200, 5_005_200), 3, 5000, "");
-    run.call((5_005_290, 5_005_330), "sendto", vec![Arg::Fd(3)], value(20));
-    run.flight(5_005_300, "client", "server", query).end(9_000_000, Ending::Exit(1));
-    let story = claims(&run);
-    assert_eq!(story[0], "client -> server | DNS query A x. to server:53");
-    assert_eq!(story[1], "client -> server | DNS query A x. to server:53, retry 1 | poll 5 s");
 }
 
 #[test]
@@ -343,8 +230,7 @@ fn an_epoll_set_counts_as_waiting_for_what_is_in_it() {
 #[test]
 fn a_timerfd_ends_a_wait_since_it_was_armed() {
     let mut run = Fixture::new("tool");
-    let timer = Arg::Timer { value_ns: 2_000_000_000, interval_ns: 0, form: TimeForm::Timespec };
-    run.call((0, 5), "timerfd_settime", vec![Arg::Fd(6), Arg::Int(0), timer], value(0));
+    run.call((0, 5), "timerfd_settime", vec![Arg::Fd(6), Arg::Int(0), timer(2_000_000_000)], value(0));
     let ready = Arg::Poll(vec![PollEntry { fd: 6, events: "POLLIN".into(), revents: "POLLIN".into() }]);
     run.call((100, 2_000_100), "poll", vec![ready, Arg::Int(1), ms(-1)], value(1)).end(2_001_000, Ending::Exit(0));
     assert_eq!(claims(&run), ["client | exit 0 | timerfd 2 s"]);

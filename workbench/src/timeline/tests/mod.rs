@@ -1,0 +1,5 @@
+//! What a timeline claims, from hand-made evidence.
+
+mod calls;
+mod claims;
+mod packets;
