@@ -3,6 +3,7 @@
 //! Made from a timeline and rounded to the millisecond at once, so that what is held in memory is exactly what is
 //! printed, and what is read back equals it. Comparing and printing are elsewhere.
 
+use super::tolerance::SCHEDULING_NS;
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::{Event, Timeline, Timer, Wait};
 
@@ -33,7 +34,8 @@ pub struct Summary {
 pub struct ClaimLine {
     /// When, since the command was let go; whole milliseconds.
     pub t_ns: i64,
-    /// The wait that ended with it, where the timeline knows one; whole milliseconds.
+    /// The wait that ended with it, where the timeline knows one and it is more than a prompt answer; whole
+    /// milliseconds.
     pub wait: Option<Wait>,
     /// Where: a host's name, `client -> server` for a packet, `lab` for the setup.
     pub at: String,
@@ -66,9 +68,11 @@ impl Claims {
 }
 
 fn line_of(event: &Event) -> ClaimLine {
+    // A prompt answer that no timer brought about is no wait that a reader would look for.
+    let is_worth_a_line = |wait: &&Wait| wait.timer.is_some() || wait.gap_ns.unsigned_abs() > SCHEDULING_NS;
     ClaimLine {
         t_ns: whole_ms(event.t_ns),
-        wait: event.wait.as_ref().map(|wait| Wait {
+        wait: event.wait.as_ref().filter(is_worth_a_line).map(|wait| Wait {
             gap_ns: whole_ms(wait.gap_ns.max(0)),
             timer: wait.timer.as_ref().map(|timer| Timer {
                 name: name(&timer.name),

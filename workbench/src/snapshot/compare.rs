@@ -147,33 +147,35 @@ fn rows(expected: &Claims, observed: &Claims, tolerance: &Tolerance, trust: Trus
     let mut remarks = Vec::new();
     let mut rows = Vec::new();
     // The command's start is an event that both have.
-    let mut before = (0, 0);
+    let mut earlier = vec![(0, 0)];
     for pairing in align(&expected.lines, &observed.lines) {
         rows.push(match pairing {
             Pairing::Missing(i) => Row::Missing(expected.lines[i].clone()),
             Pairing::Extra(j) => Row::Extra(observed.lines[j].clone()),
             Pairing::Both { expected: i, observed: j, has_moved } => {
-                let pair = Pair { expected: &expected.lines[i], observed: &observed.lines[j], before, trust };
+                let pair =
+                    Pair { expected: &expected.lines[i], observed: &observed.lines[j], earlier: &earlier, trust };
                 if has_moved {
                     remarks.push(format!("at another place among others of that moment: {}", pair.observed.text));
                 }
-                before = (pair.expected.t_ns, pair.observed.t_ns);
                 let line = pair.observed.clone();
-                match pair.judge(tolerance) {
+                let row = match pair.judge(tolerance) {
                     None => Row::Same(line),
                     Some(mismatch) => Row::Changed(line, mismatch),
-                }
+                };
+                earlier.push((expected.lines[i].t_ns, observed.lines[j].t_ns));
+                row
             }
         });
     }
     (rows, remarks)
 }
 
-/// The same event in both, and the times of the last one before it that both have.
+/// The same event in both, and the times of those before it that both have.
 struct Pair<'a> {
     expected: &'a ClaimLine,
     observed: &'a ClaimLine,
-    before: (i64, i64),
+    earlier: &'a [(i64, i64)],
     trust: Trust,
 }
 
@@ -186,7 +188,7 @@ impl Pair<'_> {
             (Some(a), Some(b)) if (&a.name, a.class) == (&b.name, b.class) => {
                 let band = tolerance.armed(a);
                 match band.excess_ns(i64::try_from(b.armed_ns).unwrap_or(i64::MAX)) {
-                    0 => self.judge_gap(tolerance.timer(b)),
+                    0 => judge_gap(self.timed_gaps(), tolerance.timer(b)),
                     excess_ns => Some(Mismatch { band: Some(band), excess_ns, ..timers_differ(Some(a), Some(b)) }),
                 }
             }
@@ -194,21 +196,47 @@ impl Pair<'_> {
         }
     }
 
-    fn judge_untimed(&self, tolerance: &Tolerance) -> Option<Mismatch> {
-        let recorded_ns = gap_ns(self.expected, self.before.0);
-        let is_first = self.before.0 <= 0 && self.before.1 <= 0 && self.expected.wait.is_none();
-        self.judge_gap(if is_first { tolerance.start(recorded_ns) } else { tolerance.untimed(recorded_ns) })
+    /// The last event before this one that both have, else the start.
+    fn before(&self) -> (i64, i64) {
+        self.earlier.last().copied().unwrap_or_default()
     }
 
-    fn judge_gap(&self, band: Band) -> Option<Mismatch> {
-        let (expected_ns, observed_ns) = (gap_ns(self.expected, self.before.0), gap_ns(self.observed, self.before.1));
-        let excess_ns = band.excess_ns(observed_ns);
-        (excess_ns != 0).then(|| Mismatch {
-            band: Some(band),
-            excess_ns,
-            ..mismatch(Subject::Wait, seconds(expected_ns), seconds(observed_ns))
+    /// Both waits; from the event before, where the run knows none and the snapshot's timer is what counts.
+    fn timed_gaps(&self) -> (i64, i64) {
+        let before = self.before();
+        (gap_ns(self.expected, before.0), gap_ns(self.observed, before.1))
+    }
+
+    fn judge_untimed(&self, tolerance: &Tolerance) -> Option<Mismatch> {
+        let before = self.before();
+        let gaps = match (&self.expected.wait, &self.observed.wait) {
+            (Some(expected), Some(observed)) => (expected.gap_ns, observed.gap_ns),
+            // Without a wait on both sides, from the event before on both sides.
+            _ => (self.expected.t_ns.saturating_sub(before.0), self.observed.t_ns.saturating_sub(before.1)),
+        };
+        let is_first = before.0 <= 0 && before.1 <= 0 && self.expected.wait.is_none();
+        let band = if is_first { tolerance.start(gaps.0) } else { tolerance.untimed(gaps.0) };
+        judge_gap(gaps, band).filter(|_| !self.keeps_its_distance(tolerance))
+    }
+
+    /// Whether it comes exactly as long after some earlier event as it did then. What brought it about is not known, and
+    /// the event before it may be the doing of an unrelated timer that is seconds early or late.
+    fn keeps_its_distance(&self, tolerance: &Tolerance) -> bool {
+        self.earlier.iter().any(|&(expected_ns, observed_ns)| {
+            let then_ns = self.expected.t_ns.saturating_sub(expected_ns);
+            tolerance.same(then_ns).excess_ns(self.observed.t_ns.saturating_sub(observed_ns)) == 0
         })
     }
+}
+
+/// A wait's length in the snapshot and in the run.
+fn judge_gap((expected_ns, observed_ns): (i64, i64), band: Band) -> Option<Mismatch> {
+    let excess_ns = band.excess_ns(observed_ns);
+    (excess_ns != 0).then(|| Mismatch {
+        band: Some(band),
+        excess_ns,
+        ..mismatch(Subject::Wait, seconds(expected_ns), seconds(observed_ns))
+    })
 }
 
 /// The wait that ended with a line: the timeline's, else the time since the event before.

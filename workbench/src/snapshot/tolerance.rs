@@ -113,6 +113,16 @@ impl Tolerance {
         )
     }
 
+    /// The range for a distance in time that should not have changed at all.
+    pub fn same(&self, recorded_ns: i64) -> Band {
+        let width_ns = signed(SCHEDULING_NS);
+        Band::around(
+            recorded_ns.saturating_sub(width_ns),
+            recorded_ns.saturating_add(width_ns),
+            format!("{} for scheduling", ms(SCHEDULING_NS)),
+        )
+    }
+
     /// The range from the command's start to its first event.
     pub fn start(&self, recorded_ns: i64) -> Band {
         let width_ns = signed(START_NS);

@@ -111,6 +111,17 @@ fn a_late_start_does_not_add_up() {
 }
 
 #[test]
+fn an_event_of_unknown_cause_need_not_follow_an_unrelated_timer() {
+    let run = |syn_ms: i64, signal_ms: i64| {
+        let again = after(event(syn_ms * MS, "client -> server", "SYN"), syn_ms * MS, "RTO", TimerClass::Wheel, 15_000);
+        let killed = event(signal_ms * MS, "client", "SIGTERM from timeout");
+        snapshot(Ending::Exit(124), vec![event(MS, "client", "connect"), again, killed])
+    };
+    assert_eq!(against(&run(15_200, 16_000), &run(15_800, 16_010)).outcome, Outcome::Agrees);
+    assert_eq!(against(&run(15_200, 16_000), &run(15_800, 16_100)).outcome, Outcome::Differs);
+}
+
+#[test]
 fn hosts_that_act_at_the_same_moment_may_do_so_in_either_order() {
     let first = event(1_000 * MS, "client", "exit 0");
     let second = event(1_004 * MS, "server", "exit 0");

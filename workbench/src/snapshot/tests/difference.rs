@@ -121,6 +121,21 @@ fn a_pause_without_a_timer_is_held_against_the_recorded_one() {
 }
 
 #[test]
+fn a_wait_that_only_one_of_both_names_is_measured_alike_on_both_sides() {
+    let run = |took_ms: i64| {
+        let mut connected = event((1 + took_ms) * MS, "client", "connected");
+        connected.wait = Some(Wait { gap_ns: took_ms * MS, timer: None });
+        let answer = event(took_ms * MS, "server -> client", "SYN-ACK");
+        snapshot(Ending::Exit(0), vec![event(MS, "client", "connect"), answer, connected])
+    };
+    for (recorded, observed) in [(58, 62), (62, 58), (20, 75), (75, 20)] {
+        assert_eq!(against(&run(recorded), &run(observed)).outcome, Outcome::Agrees, "{recorded} {observed}");
+    }
+    assert!(run(62).claims.render().contains("+0.062 s  no timer"));
+    assert!(!run(58).claims.render().contains("no timer"));
+}
+
+#[test]
 fn the_order_of_what_happens_in_one_place_is_a_claim() {
     let run =
         |texts: [&str; 2]| snapshot(Ending::Exit(0), texts.iter().map(|text| event(MS, "client", text)).collect());
