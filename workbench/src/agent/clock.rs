@@ -55,6 +55,11 @@ impl RealtimeOffsets {
         realtime_ns - offset
     }
 
+    /// CLOCK_REALTIME for a CLOCK_MONOTONIC stamp near the first reading.
+    pub fn to_realtime_ns(&self, monotonic_ns: i64) -> i64 {
+        monotonic_ns + self.readings.first().map_or(0, |&(_, offset)| offset)
+    }
+
     /// The readings as evidence, since zero.
     pub fn pairs(&self, zero_ns: i64) -> Vec<ClockPair> {
         self.readings.iter().map(|&(t, offset_ns)| ClockPair { t_ns: t - zero_ns, offset_ns }).collect()

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::stdio::Stdin;
-use super::watch::{Command, Watch};
+use super::watch::{Command, Seen, Watch};
 use super::{Job, Outcome, Refused, Unsupported, clock, tools, world};
 use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, Machine};
 use crate::lab::{Lab, LabError};
@@ -78,7 +78,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let seen = Watch::start(command, captures, job.engine == EngineKind::Host)?.run()?;
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
-        machine: machine(job.engine, &seen.offsets.pairs(seen.zero_ns), &lab),
+        machine: machine(job.engine, &seen, &lab),
         plan: plan.clone(),
         setup: lab.notes().to_vec(),
         sysctls: lab.sysctls()?,
@@ -88,6 +88,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         processes: seen.processes,
         packets: seen.packets,
         capture_loss: seen.capture_loss,
+        blind_spots: seen.blind_spots,
         rule_counters: lab.rule_counters()?,
         output: seen.output,
         end: seen.end,
@@ -99,13 +100,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
 }
 
 fn open_captures(lab: &Lab) -> Result<Vec<Capture>, Stop> {
-    let mut captures = Vec::new();
-    for host in lab.hosts() {
-        if let Some(netns) = lab.netns(host) {
-            captures.push(Capture::open(host, netns)?);
-        }
-    }
-    Ok(captures)
+    let hosts: Vec<_> = lab.hosts().filter_map(|host| Some((host, lab.netns(host)?))).collect();
+    Ok(Capture::open_all(&hosts)?)
 }
 
 /// A clean environment: nothing of the user's, no proxies, one language.
@@ -129,7 +125,7 @@ fn environment(plan: &Plan) -> Vec<(String, String)> {
     env
 }
 
-fn machine(engine: EngineKind, realtime_offsets: &[crate::evidence::ClockPair], lab: &Lab) -> Machine {
+fn machine(engine: EngineKind, seen: &Seen, lab: &Lab) -> Machine {
     let uname = nix::sys::utsname::uname().ok();
     let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     Machine {
@@ -137,7 +133,8 @@ fn machine(engine: EngineKind, realtime_offsets: &[crate::evidence::ClockPair], 
         kernel: text(uname.as_ref().map(|u| u.release())),
         arch: text(uname.as_ref().map(|u| u.machine())),
         tick_ns: clock::tick_ns(),
-        realtime_offsets: realtime_offsets.to_vec(),
+        zero_realtime_ns: seen.offsets.to_realtime_ns(seen.zero_ns),
+        realtime_offsets: seen.offsets.pairs(seen.zero_ns),
         wire: lab.wire().map(str::to_owned),
     }
 }

@@ -38,6 +38,7 @@ pub struct Watch {
     calls: Vec<Call>,
     signals: Vec<Signal>,
     processes: Vec<Process>,
+    blind_spots: Vec<String>,
     ended: Option<(i64, Ending)>,
 }
 
@@ -53,6 +54,8 @@ pub struct Seen {
     pub packets: Vec<Packet>,
     /// Packets that were not.
     pub capture_loss: Vec<CaptureLoss>,
+    /// What the recorders could not see, in words.
+    pub blind_spots: Vec<String>,
     /// Output.
     pub output: Output,
     /// The end.
@@ -96,7 +99,7 @@ impl Watch {
             argv: command.argv,
             env: command.env,
             cwd: command.cwd,
-            netns: command.netns,
+            netns: command.netns.try_clone_to_owned().map_err(os("keep the host's namespace"))?,
             hostname: command.hostname,
             stdin: command.stdin.fd,
             stdout: stdout_fd,
@@ -117,6 +120,7 @@ impl Watch {
             calls: Vec::new(),
             signals: Vec::new(),
             processes: Vec::new(),
+            blind_spots: Vec::new(),
             ended: None,
         })
     }
@@ -182,13 +186,26 @@ impl Watch {
             TraceEvent::Started { monotonic_ns } => self.zero_ns = monotonic_ns,
             TraceEvent::Call(call) => self.calls.push(call),
             TraceEvent::Signal(signal) => self.signals.push(signal),
-            TraceEvent::Process(process) => self.processes.push(process),
-            TraceEvent::ExecFailed { errno } => {
-                self.ended.get_or_insert((monotonic_ns(), Ending::ExecFailed(errno)));
+            TraceEvent::Process(process) => self.note_process(process),
+            TraceEvent::ForeignArchitecture { pid, .. } => {
+                let spot = format!("process {pid} makes system calls of another architecture, which are not recorded");
+                self.blind_spots.push(spot);
+            }
+            TraceEvent::ExecFailed { errno, monotonic_ns } => {
+                self.ended.get_or_insert((monotonic_ns, Ending::ExecFailed(errno)));
             }
             TraceEvent::MainEnded { monotonic_ns, how } => {
                 self.ended.get_or_insert((monotonic_ns, how));
             }
+        }
+    }
+
+    /// A later record of a thread replaces the earlier one.
+    fn note_process(&mut self, process: Process) {
+        let is_same = |p: &&mut Process| p.tid == process.tid && p.start_ns == process.start_ns;
+        match self.processes.iter_mut().find(is_same) {
+            Some(known) => *known = process,
+            None => self.processes.push(process),
         }
     }
 
@@ -231,6 +248,7 @@ impl Watch {
             processes,
             packets,
             capture_loss,
+            blind_spots: self.blind_spots,
             output: output(self.stdout, self.stderr),
             end: End { t_ns: t_ns - zero_ns, how },
             lateness: self.heartbeat.map(|h| h.lateness()).unwrap_or_default(),

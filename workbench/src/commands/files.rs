@@ -15,6 +15,13 @@ pub struct Planned {
     pub plans: Vec<Plan>,
 }
 
+impl Planned {
+    /// Whether the scenario has one of `tags`, or `tags` is empty.
+    pub fn has_any_tag(&self, tags: &[String]) -> bool {
+        tags.is_empty() || self.scenario.tags.iter().any(|tag| tags.contains(&tag.value))
+    }
+}
+
 /// Why a path gave no scenarios.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {

@@ -40,6 +40,8 @@ pub struct Evidence {
     pub packets: Vec<Packet>,
     /// Packets that a capture lost: any makes the run inconclusive.
     pub capture_loss: Vec<CaptureLoss>,
+    /// What the recorders could not see, in words: any makes the run inconclusive.
+    pub blind_spots: Vec<String>,
     /// Packets and bytes that each rule of the plan acted on, by rule id.
     pub rule_counters: BTreeMap<String, RuleCounter>,
     /// What the command wrote.

@@ -1,10 +1,12 @@
 //! What is printed or written for people and programs: terminal text, JSON, pcapng. Pure functions.
 
 pub mod json;
+mod listing;
+pub mod pcapng;
 mod status;
+pub mod strace;
 mod table;
 pub mod text;
 
+pub use listing::listing;
 pub use status::{SnapshotStatus, Status};
-pub mod pcapng;
-pub mod strace;

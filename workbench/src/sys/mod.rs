@@ -3,8 +3,7 @@
 pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;
-pub mod packet_ring;
 pub mod getppid_filter;
-pub mod fork;
+pub mod packet_ring;
 pub mod ptrace;
 pub mod seccomp;

@@ -4,6 +4,7 @@ use super::calls::Calls;
 use super::ends;
 use super::event::Timeline;
 use super::flight::Flight;
+use super::flights::flights;
 use super::flows::Flows;
 use super::names::Names;
 use super::order::in_order;
@@ -32,9 +33,4 @@ pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     placed.extend(ends::signals(evidence, &names, &sockets));
     placed.push(ends::end(evidence, &waits, &placed));
     Timeline { events: in_order(placed) }
-}
-
-/// Stands in until pairing exists.
-fn flights(_evidence: &Evidence) -> Vec<Flight> {
-    Vec::new()
 }

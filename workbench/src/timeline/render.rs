@@ -56,6 +56,9 @@ impl Renderer<'_> {
                 let texts: Vec<String> = texts.iter().map(|text| format!("\"{}\"", escape(text))).collect();
                 format!("[{}]", texts.join(", "))
             }
+            Arg::Environment { count, .. } => format!("{count} variables"),
+            Arg::Length { given, returned } => returned.unwrap_or(*given).to_string(),
+            Arg::Resumes(name) => escape(name),
             Arg::Address(address) => self.address(call, address),
             Arg::Poll(entries) => {
                 let entries: Vec<String> = entries
@@ -97,6 +100,7 @@ impl Renderer<'_> {
                 format!("{}:{}", self.names.address(*ip), if *port == 0 { "0" } else { "port" })
             }
             SocketAddress::Inet { ip, port } => self.names.place(ip.to_canonical(), *port),
+            SocketAddress::Scoped { ip, port, .. } => self.names.place((*ip).into(), *port),
             SocketAddress::Unix(path) => format!("\"{}\"", escape(path)),
             SocketAddress::Netlink { .. } => "netlink".into(),
             SocketAddress::Unspec => "AF_UNSPEC".into(),

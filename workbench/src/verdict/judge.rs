@@ -47,6 +47,7 @@ fn inconclusive(evidence: &Evidence) -> Vec<String> {
     let mut reasons: Vec<String> = lost
         .map(|loss| format!("the capture in {} lost {} packets: the timeline has holes", loss.host, loss.packets))
         .collect();
+    reasons.extend(evidence.blind_spots.iter().cloned());
     let late_ns = evidence.lateness.max_ns;
     if late_ns > STALLED_NS {
         let (late, bound) = (duration(late_ns / 1_000_000 * 1_000_000), duration(STALLED_NS));

@@ -25,7 +25,7 @@ pub fn keep(dir: &Path, repeat: Option<u32>, evidence: &Evidence, timeline: &str
     let mut file = BufWriter::new(File::create(folder.join("packets.pcapng"))?);
     report::pcapng::write(evidence, &std::collections::BTreeMap::new(), &mut file)?;
     file.flush()?;
-    fs::write(folder.join("calls.strace"), report::strace::listing(evidence))?;
+    fs::write(folder.join("calls.strace"), report::listing(evidence))?;
     fs::write(folder.join("stdout"), &evidence.output.stdout)?;
     fs::write(folder.join("stderr"), &evidence.output.stderr)?;
     Ok(folder)
