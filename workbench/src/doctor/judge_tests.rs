@@ -10,7 +10,7 @@ const STEPS: [Step; 9] = [
     Step::Veth,
     Step::PacketSocket,
     Step::NfTables,
-    Step::Redirect,
+    Step::Forward,
     Step::Netem,
     Step::Proc,
     Step::Trace,

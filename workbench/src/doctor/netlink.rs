@@ -1,4 +1,4 @@
-//! Four netlink requests that show what a kernel can do: a veth pair, netem, a redirect, an nf_tables table.
+//! Four netlink requests that show what a kernel can do: a veth pair, netem, an nf_tables table, a forwarding rule.
 //!
 //! Each is written out byte for byte and answered at once, without a runtime. Nothing here builds a lab.
 
@@ -16,6 +16,10 @@ const NLM_F_CREATE: u16 = 0x400;
 const NLMSG_ERROR: u16 = 2;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const HEADER_LEN: usize = 16;
+// linux/netfilter.h, linux/netfilter/nfnetlink.h
+const NFPROTO_INET: u8 = 1;
+const NFPROTO_NETDEV: u8 = 5;
+const NFNL_SUBSYS_NFTABLES: u16 = 10;
 
 /// Index of the device that [`make_veth_pair`] makes; the other end's is one more.
 const DEVICE: u32 = 10;
@@ -37,13 +41,13 @@ impl From<io::Error> for Refused {
 pub(super) fn make_veth_pair() -> Result<(), Refused> {
     let mut request = Request::new(16 /* RTM_NEWLINK */, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
     request.put(&interface(DEVICE));
-    request.attribute(3 /* IFLA_IFNAME */, b"probe0\0");
+    request.text(3 /* IFLA_IFNAME */, "probe0");
     request.nest(18 /* IFLA_LINKINFO */, |info| {
-        info.attribute(1 /* IFLA_INFO_KIND */, b"veth");
+        info.text(1 /* IFLA_INFO_KIND */, "veth");
         info.nest(2 /* IFLA_INFO_DATA */, |data| {
             data.nest(1 /* VETH_INFO_PEER */, |peer| {
                 peer.put(&interface(DEVICE + 1));
-                peer.attribute(3 /* IFLA_IFNAME */, b"probe1\0");
+                peer.text(3 /* IFLA_IFNAME */, "probe1");
             });
         });
     });
@@ -55,71 +59,82 @@ pub(super) fn add_netem() -> Result<(), Refused> {
     let mut options = [0u8; 24]; // struct tc_netem_qopt: latency, limit, loss, gap, duplicate, jitter
     options[4..8].copy_from_slice(&1000u32.to_ne_bytes());
     let mut request = Request::new(36 /* RTM_NEWQDISC */, NLM_F_ACK | NLM_F_CREATE);
-    request.put(&traffic_control(0, 0xFFFF_FFFF /* TC_H_ROOT */, 0));
-    request.attribute(1 /* TCA_KIND */, b"netem\0");
+    let header = [0, DEVICE, 0, 0xFFFF_FFFF /* TC_H_ROOT */, 0]; // struct tcmsg: family, index, handle, parent, info
+    request.put(&header.map(u32::to_ne_bytes).concat());
+    request.text(1 /* TCA_KIND */, "netem");
     request.attribute(2 /* TCA_OPTIONS */, &options);
     ask(NETLINK_ROUTE, &[request])
 }
 
-/// Everything that arrives at the first end is sent out of the second: clsact, cls_u32, act_mirred.
-pub(super) fn add_redirect() -> Result<(), Refused> {
-    let mut qdisc = Request::new(36 /* RTM_NEWQDISC */, NLM_F_ACK | NLM_F_CREATE);
-    qdisc.put(&traffic_control(0xFFFF_0000, 0xFFFF_FFF1 /* TC_H_CLSACT */, 0));
-    qdisc.attribute(1 /* TCA_KIND */, b"clsact\0");
-    ask(NETLINK_ROUTE, &[qdisc])?;
-
-    let mut selector = [0u8; 32]; // struct tc_u32_sel with one key that matches whatever comes
-    selector[0] = 1; // TC_U32_TERMINAL
-    selector[2] = 1; // one key
-    let words = [0, 0, 4 /* TC_ACT_STOLEN */, 0, 0, 1 /* TCA_EGRESS_REDIR */, DEVICE + 1]; // struct tc_mirred
-    let mirred: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let every_protocol = 1 << 16
-        | u32::from(
-            3u16 /* ETH_P_ALL */
-                .to_be(),
-        );
-    let mut filter = Request::new(44 /* RTM_NEWTFILTER */, NLM_F_ACK | NLM_F_CREATE);
-    filter.put(&traffic_control(0, 0xFFFF_FFF2 /* TC_H_MIN_INGRESS */, every_protocol));
-    filter.attribute(1 /* TCA_KIND */, b"u32\0");
-    filter.nest(2 /* TCA_OPTIONS */, |options| {
-        options.attribute(5 /* TCA_U32_SEL */, &selector);
-        options.nest(7 /* TCA_U32_ACT */, |actions| {
-            actions.nest(1, |action| {
-                action.attribute(1 /* TCA_ACT_KIND */, b"mirred\0");
-                action.nest(2 /* TCA_ACT_OPTIONS */, |parms| parms.attribute(2 /* TCA_MIRRED_PARMS */, &mirred));
-            });
-        });
-    });
-    ask(NETLINK_ROUTE, &[filter])
+/// An empty table of the inet family (net/netfilter/nf_tables_api.c).
+pub(super) fn add_table() -> Result<(), Refused> {
+    ask_nf_tables(NFPROTO_INET, |batch| batch.add(0 /* NFT_MSG_NEWTABLE */, |table| table.text(1, "probe")))
 }
 
-/// An empty table of the inet family (net/netfilter/nf_tables_api.c); nf_tables takes batches only.
-pub(super) fn add_table() -> Result<(), Refused> {
-    const NF_TABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
-    let [high, low] = NF_TABLES.to_be_bytes();
-    let mut begin = Request::new(0x10 /* NFNL_MSG_BATCH_BEGIN */, 0);
-    begin.put(&[0, 0, high, low]);
-    let mut table = Request::new(NF_TABLES << 8 /* NFT_MSG_NEWTABLE */, NLM_F_ACK | NLM_F_CREATE);
-    table.put(&[1 /* NFPROTO_INET */, 0, 0, 0]);
-    table.attribute(1 /* NFTA_TABLE_NAME */, b"probe\0");
-    let mut end = Request::new(0x11 /* NFNL_MSG_BATCH_END */, 0);
-    end.put(&[0, 0, high, low]);
-    ask(NETLINK_NETFILTER, &[begin, table, end])
+/// A rule that puts what arrives at the first end onto the second (net/netfilter/nft_fwd_netdev.c).
+pub(super) fn add_forward() -> Result<(), Refused> {
+    let register = 1u32.to_be_bytes(); // NFT_REG_1
+    ask_nf_tables(NFPROTO_NETDEV, |batch| {
+        batch.add(0 /* NFT_MSG_NEWTABLE */, |table| table.text(1 /* NFTA_TABLE_NAME */, "probe"));
+        batch.add(3 /* NFT_MSG_NEWCHAIN */, |chain| {
+            chain.text(1 /* NFTA_CHAIN_TABLE */, "probe");
+            chain.text(3 /* NFTA_CHAIN_NAME */, "ingress");
+            chain.nest(4 /* NFTA_CHAIN_HOOK */, |hook| {
+                hook.attribute(1 /* NFTA_HOOK_HOOKNUM */, &0u32.to_be_bytes());
+                hook.attribute(2 /* NFTA_HOOK_PRIORITY */, &0u32.to_be_bytes());
+                hook.text(3 /* NFTA_HOOK_DEV */, "probe0");
+            });
+            chain.text(7 /* NFTA_CHAIN_TYPE */, "filter");
+        });
+        batch.add(6 /* NFT_MSG_NEWRULE */, |rule| {
+            rule.text(1 /* NFTA_RULE_TABLE */, "probe");
+            rule.text(2 /* NFTA_RULE_CHAIN */, "ingress");
+            rule.nest(4 /* NFTA_RULE_EXPRESSIONS */, |list| {
+                list.expression("immediate", |immediate| {
+                    immediate.attribute(1 /* NFTA_IMMEDIATE_DREG */, &register);
+                    immediate.nest(2 /* NFTA_IMMEDIATE_DATA */, |data| {
+                        data.attribute(1 /* NFTA_DATA_VALUE */, &(DEVICE + 1).to_ne_bytes());
+                    });
+                });
+                list.expression("fwd", |fwd| fwd.attribute(1 /* NFTA_FWD_SREG_DEV */, &register));
+            });
+        });
+    })
+}
+
+/// nf_tables takes batches only: a begin, what is to be added, an end.
+fn ask_nf_tables(family: u8, fill: impl FnOnce(&mut Batch)) -> Result<(), Refused> {
+    let [high, low] = NFNL_SUBSYS_NFTABLES.to_be_bytes();
+    let mark = |kind| {
+        let mut request = Request::new(kind, 0);
+        request.put(&[0, 0, high, low]);
+        request
+    };
+    let mut batch = Batch { family, requests: vec![mark(0x10 /* NFNL_MSG_BATCH_BEGIN */)] };
+    fill(&mut batch);
+    batch.requests.push(mark(0x11 /* NFNL_MSG_BATCH_END */));
+    ask(NETLINK_NETFILTER, &batch.requests)
+}
+
+/// Additions to nf_tables in one family.
+struct Batch {
+    family: u8,
+    requests: Vec<Request>,
+}
+
+impl Batch {
+    fn add(&mut self, kind: u16, fill: impl FnOnce(&mut Request)) {
+        let mut request = Request::new(NFNL_SUBSYS_NFTABLES << 8 | kind, NLM_F_ACK | NLM_F_CREATE);
+        request.put(&[self.family, 0, 0, 0]);
+        fill(&mut request);
+        self.requests.push(request);
+    }
 }
 
 /// `struct ifinfomsg` with nothing but an index.
 fn interface(index: u32) -> [u8; 16] {
     let mut message = [0; 16];
     message[4..8].copy_from_slice(&index.to_ne_bytes());
-    message
-}
-
-/// `struct tcmsg` for the first end.
-fn traffic_control(handle: u32, parent: u32, info: u32) -> [u8; 20] {
-    let mut message = [0; 20];
-    for (at, word) in [(4, DEVICE), (8, handle), (12, parent), (16, info)] {
-        message[at..at + 4].copy_from_slice(&word.to_ne_bytes());
-    }
     message
 }
 
@@ -142,6 +157,18 @@ impl Request {
         self.nest(kind, |inside| inside.put(value));
     }
 
+    fn text(&mut self, kind: u16, value: &str) {
+        self.attribute(kind, &[value.as_bytes(), &[0]].concat());
+    }
+
+    /// One expression of an nf_tables rule: its name and its own attributes.
+    fn expression(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
+        self.nest(1 /* NFTA_LIST_ELEM */, |element| {
+            element.text(1 /* NFTA_EXPR_NAME */, name);
+            element.nest(2 /* NFTA_EXPR_DATA */, fill);
+        });
+    }
+
     /// An attribute whose length is known once `fill` has run; the padding to four bytes is not part of it.
     fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
         let start = self.0.len();
@@ -153,6 +180,10 @@ impl Request {
         self.0.resize(self.0.len().next_multiple_of(4), 0);
     }
 
+    fn wants_answer(&self) -> bool {
+        u16::from_ne_bytes([self.0[6], self.0[7]]) & NLM_F_ACK != 0
+    }
+
     fn finish(&self) -> Vec<u8> {
         let mut bytes = self.0.clone();
         let length = bytes.len() as u32;
@@ -161,7 +192,9 @@ impl Request {
     }
 }
 
-/// Sends requests of which one wants an answer, and waits for it.
+/// Sends requests and waits for the answers of those that want one, up to the first that is no.
+///
+/// Each answer is a datagram of its own, also where many requests were one (net/netlink/af_netlink.c, `netlink_ack`).
 fn ask(protocol: isize, requests: &[Request]) -> Result<(), Refused> {
     let mut socket = Socket::new(protocol)?;
     socket.bind_auto()?;
@@ -170,7 +203,8 @@ fn ask(protocol: isize, requests: &[Request]) -> Result<(), Refused> {
     socket.set_cap_ack(true)?;
     let bytes: Vec<u8> = requests.iter().flat_map(Request::finish).collect();
     socket.send(&bytes, 0)?;
-    answer(&socket.recv_from_full()?.0)
+    let wanted = requests.iter().filter(|request| request.wants_answer()).count();
+    (0..wanted).try_for_each(|_| answer(&socket.recv_from_full()?.0))
 }
 
 /// Reads an `NLMSG_ERROR`: 0 is yes; else the kernel's extended words, or the error's name when it has none.

@@ -13,13 +13,14 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
+use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::netlink::{self, Refused};
-use crate::sys::getppid_filter::trace_getppid;
+use crate::sys::seccomp;
 
 /// Which of the probe's processes this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +68,8 @@ pub(super) enum Step {
     PacketSocket,
     /// A table of nf_tables.
     NfTables,
-    /// clsact, cls_u32 and act_mirred.
-    Redirect,
+    /// A rule that forwards from one device to another.
+    Forward,
     /// The netem qdisc.
     Netem,
     /// A process 1 for the PID namespace, with a `/proc` of its own.
@@ -125,7 +126,7 @@ fn enter_namespaces() -> Result<(), Refused> {
     // What follows is independent of each other: a refusal is reported, and the next is tried.
     let _ = report(Step::PacketSocket, open_packet_socket());
     let _ = report(Step::NfTables, netlink::add_table());
-    let _ = report(Step::Redirect, netlink::add_redirect());
+    let _ = report(Step::Forward, netlink::add_forward());
     let _ = report(Step::Netem, netlink::add_netem());
     Command::new(workbench).args(["doctor", "--probe", Stage::Init.as_str()]).stdin(Stdio::null()).status()?;
     Ok(())
@@ -145,6 +146,8 @@ fn open_packet_socket() -> Result<(), Refused> {
 }
 
 fn be_init() -> Result<(), Refused> {
+    // The doctor kills a probe that hangs; everything in the PID namespace then ends with its process 1.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(from_errno)?;
     let workbench = std::env::current_exe()?;
     report(Step::Proc, mount_proc().map_err(from_errno))?;
     let mut traced = Command::new(workbench)
@@ -188,11 +191,23 @@ fn catch_getppid(traced: &mut std::process::Child) -> Result<(), Refused> {
 
 /// Says whether it has its filter, waits until it is seized, and runs into the filter.
 fn be_traced() -> Result<(), Refused> {
-    match trace_getppid() {
+    match seccomp::install(&stop_at_getppid()) {
         Ok(()) => writeln!(io::stdout(), "filtered")?,
-        Err(errno) => writeln!(io::stdout(), "{errno}")?,
+        Err(error) => writeln!(io::stdout(), "{error}")?,
     }
     io::stdin().lock().read_line(&mut String::new())?;
     nix::unistd::getppid();
     Ok(())
+}
+
+/// The smallest filter that shows whether stopping at chosen calls works: load the call's number, compare, return one of
+/// two verdicts (Documentation/userspace-api/seccomp_filter.rst).
+fn stop_at_getppid() -> [libc::sock_filter; 4] {
+    let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0 /* offset of seccomp_data.nr */),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_getppid as u32),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_TRACE),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
 }

@@ -1,0 +1,51 @@
+# The everyday commands. `just` alone lists them; nothing depends on just: each recipe is a line anyone can type.
+
+[private]
+default:
+    @just --list
+
+# Prepare the machine and check everything, exactly as CI does.
+[group('check')]
+ci:
+    sh workbench/ci.sh
+
+# Run the tests whose names contain one of these words; all of them without words.
+[group('check')]
+test *words:
+    cargo test -- {{ words }}
+
+# Format the source and the scenarios.
+[group('check')]
+fmt:
+    cargo fmt
+    cargo run -q -- fmt scenarios workbench/benches
+
+# Lint as CI does.
+[group('check')]
+lint:
+    cargo clippy --all-targets -- -D warnings
+
+# Check licences, duplicate bans and sources of everything depended on.
+[group('check')]
+licences:
+    cargo deny --locked check licenses bans sources
+
+# Say what this machine has and lacks; `just doctor --fix` installs.
+[group('run')]
+doctor *flags:
+    cargo run -q --release -- doctor {{ flags }}
+
+# Run scenarios: files or folders, and any flag of `workbench run`.
+[group('run')]
+run *arguments='--tag quick scenarios':
+    cargo run -q --release -- run {{ arguments }}
+
+# Look at pending snapshots one by one.
+[group('run')]
+review:
+    cargo run -q --release -- review
+
+# Compare a run's cost with the hand-made way and with the floor.
+[group('run')]
+bench rounds='15':
+    cargo bench --bench compare -- {{ rounds }}
