@@ -22,7 +22,7 @@ pub enum LabError {
         /// The errno's name, with the extended ack's text where the kernel sent one.
         kernel: String,
         /// Where the scenario asks for it.
-        origin: Origin,
+        origin: Box<Origin>,
     },
     /// This kernel lacks a feature that the plan needs: the run cannot take place here.
     #[error("{feature} is not available: {why}; {remedy}")]
@@ -34,7 +34,7 @@ pub enum LabError {
         /// What would run it.
         remedy: String,
         /// Where the scenario asks for it.
-        origin: Origin,
+        origin: Box<Origin>,
     },
     /// The plan contradicts itself; the planner should have seen it.
     #[error("the plan does not hold together: {what}")]
@@ -42,7 +42,7 @@ pub enum LabError {
         /// What was expected and what was found.
         what: String,
         /// Where in the scenario.
-        origin: Origin,
+        origin: Box<Origin>,
     },
     /// This machine would not let the lab be built: no permission, no memory, no `/proc`.
     #[error("{doing}: {source}")]
@@ -70,12 +70,12 @@ pub(super) struct Ask {
     /// What, as the field writes it.
     pub asked: String,
     /// Where the scenario asks for it.
-    pub origin: Origin,
+    pub origin: Box<Origin>,
 }
 
 impl Ask {
     pub fn new(at: &str, asked: impl Into<String>, origin: &Origin) -> Self {
-        Self { at: at.to_owned(), asked: asked.into(), origin: origin.clone() }
+        Self { at: at.to_owned(), asked: asked.into(), origin: Box::new(origin.clone()) }
     }
 }
 

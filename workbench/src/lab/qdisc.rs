@@ -1,6 +1,6 @@
 //! Queueing disciplines on the wire: netem as the root of a device, and how a kernel says that it has none.
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 use nix::errno::Errno;
@@ -48,7 +48,7 @@ fn push(batch: &mut Batch, index: u32, parent: TcHandle, handle: TcHandle, netem
         TcAttribute::Kind("netem".to_owned()),
         TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, netem::encode(netem))),
     ];
-    batch.push(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_EXCL, ask);
+    batch.push(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE, ask);
 }
 
 /// Whether the kernel refused because it has no such qdisc: ENOENT (net/sched/sch_api.c, `qdisc_create`).

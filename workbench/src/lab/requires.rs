@@ -44,7 +44,7 @@ fn check_netem(wire: &Namespace, origin: &Origin) -> Result<(), LabError> {
             feature: "netem".to_owned(),
             why: refusal.kernel(),
             remedy: NETEM_REMEDY.to_owned(),
-            origin: origin.clone(),
+            origin: Box::new(origin.clone()),
         }),
         Some(refusal) => Err(refusal.into()),
         None => Ok(()),
@@ -59,7 +59,7 @@ fn check_kernel(wanted: &str, release: &str, origin: &Origin) -> Result<(), LabE
         feature: format!("kernel {wanted}"),
         why: format!("this is {release}"),
         remedy: format!("run it on a kernel that is {wanted} or newer"),
-        origin: origin.clone(),
+        origin: Box::new(origin.clone()),
     })
 }
 
@@ -71,7 +71,7 @@ fn check_sysctl(name: &str, origin: &Origin) -> Result<(), LabError> {
         feature: name.to_owned(),
         why: format!("{} does not exist on kernel {}", sysctl::path(name).display(), release()),
         remedy: "run it on a kernel that has this sysctl".to_owned(),
-        origin: origin.clone(),
+        origin: Box::new(origin.clone()),
     })
 }
 

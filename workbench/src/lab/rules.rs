@@ -10,6 +10,7 @@ use netlink_packet_netfilter::nftables::{
 };
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
+use nix::errno::Errno;
 
 use super::error::{Ask, LabError};
 use super::expression::{self, Base, Expression, compare, load_meta, load_payload};
@@ -31,6 +32,10 @@ pub(super) const USERDATA_COMMENT: u8 = 0;
 
 /// Multicast Listener Report, version 2 (RFC 3810, 5.2).
 const MLD_REPORT: u8 = 143;
+
+/// What runs a scenario that needs packet rules where the kernel has none.
+const NF_TABLES_REMEDY: &str = "load or install the kernel's nf_tables modules (nft_fwd_netdev for the wire), or use \
+                                `--engine virtual`, whose kernel has them";
 
 /// A transaction that makes one table.
 pub(super) struct Ruleset {
@@ -97,7 +102,17 @@ impl Ruleset {
     /// Hands the whole table to the kernel, at once.
     pub fn commit(mut self, netfilter: &Connection) -> Result<(), LabError> {
         push_bracket(&mut self.batch, ControlMessage::BatchEnd);
-        netfilter.demand(self.batch)
+        match netfilter.execute(self.batch)? {
+            None => Ok(()),
+            // No nf_tables, no such family, no such expression, and no module that has it.
+            Some(refusal) if matches!(refusal.errno, Errno::ENOENT | Errno::EOPNOTSUPP) => Err(LabError::Unsupported {
+                feature: format!("nf_tables for `{}` at {}", refusal.ask.asked, refusal.ask.at),
+                why: refusal.kernel(),
+                remedy: NF_TABLES_REMEDY.to_owned(),
+                origin: refusal.ask.origin,
+            }),
+            Some(refusal) => Err(refusal.into()),
+        }
     }
 
     fn begin(family: Family, at: &str) -> Self {

@@ -4,8 +4,8 @@
 //! everything here runs with the calling thread inside the host. The planner decides which to set.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -24,7 +24,7 @@ pub(super) fn path(name: &str) -> PathBuf {
 
 /// Writes one value, as it is.
 pub(super) fn write(name: &str, value: &str) -> io::Result<()> {
-    fs::write(path(name), value)
+    File::options().write(true).open(path(name))?.write_all(value.as_bytes())
 }
 
 /// Makes IPv6 quiet on an interface: off, or on without link-local address, and so without router solicitations.
@@ -67,7 +67,7 @@ fn apply_one(host: &str, sysctl: &SysctlPlan) -> Result<Option<SetupNote>, LabEr
         at: host.to_owned(),
         asked: asked.to_owned(),
         kernel,
-        origin: origin.clone(),
+        origin: Box::new(origin.clone()),
     };
     let error = match write(name, value) {
         Ok(()) => return Ok(None),
@@ -94,6 +94,9 @@ pub(super) fn read(host: &HostPlan) -> BTreeMap<String, String> {
 
 /// One value on one line: several numbers are parted by tabs in the file, by blanks here.
 fn value(name: &str) -> Option<String> {
-    let text = fs::read_to_string(path(name)).ok()?;
+    // One read gives all of it (fs/proc/proc_sysctl.c); there are a hundred of them for each host.
+    let mut buffer = [0; 4096];
+    let length = File::open(path(name)).ok()?.read(&mut buffer).ok()?;
+    let text = String::from_utf8_lossy(&buffer[..length]);
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }

@@ -93,7 +93,7 @@ fn push_netem(joined: &[(&Cable<'_>, &[WirePort; 2])], wire: &Namespace) -> Resu
             feature: "netem".to_owned(),
             why: refusal.kernel(),
             remedy: NETEM_REMEDY.to_owned(),
-            origin: declared.origin.clone(),
+            origin: Box::new(declared.origin.clone()),
         }),
     }
 }

@@ -36,7 +36,7 @@ fn a_refused_sysctl_without_one_is_an_error() {
     let error = Lab::build(&plan).err().expect("the kernel refuses 0");
     let LabError::Refused { at, asked, kernel, origin: place } = error else { panic!("{error}") };
     assert_eq!((at.as_str(), asked.as_str()), ("client", "net.ipv4.tcp_syn_retries = 0"));
-    assert_eq!((kernel.as_str(), place), ("EINVAL", origin(5)));
+    assert_eq!((kernel.as_str(), *place), ("EINVAL", origin(5)));
 }
 
 fn a_missing_sysctl_is_skipped_only_where_allowed() {
@@ -55,7 +55,7 @@ fn a_refused_route_comes_with_the_kernels_words() {
     let error = Lab::build(&plan).err().expect("no way to that gateway");
     let LabError::Refused { at, asked, kernel, origin: place } = error else { panic!("{error}") };
     assert_eq!((at.as_str(), asked.as_str()), ("client", "route 10.5.0.0/16 via 10.9.0.10"));
-    assert_eq!((kernel.as_str(), place), ("ENETUNREACH: Nexthop has invalid gateway", origin(4)));
+    assert_eq!((kernel.as_str(), *place), ("ENETUNREACH: Nexthop has invalid gateway", origin(4)));
 }
 
 /// Whether this kernel has netem, as `tc` finds.
@@ -75,7 +75,7 @@ fn netem_on_a_kernel_without_it_is_unsupported() {
     }
     let error = built.err().expect("no netem here");
     let LabError::Unsupported { feature, why, remedy, origin: place } = error else { panic!("{error}") };
-    assert_eq!((feature.as_str(), place), ("netem", origin(8)));
+    assert_eq!((feature.as_str(), *place), ("netem", origin(8)));
     assert_eq!(why, "ENOENT: Specified qdisc kind is unknown");
     assert!(remedy.contains("--engine virtual"), "{remedy}");
 }
@@ -93,7 +93,7 @@ fn requirements_are_checked() {
     for what in [RequirementKind::Kernel("99.1".to_owned()), RequirementKind::Sysctl("net.ipv4.nothing".to_owned())] {
         let error = built(what).expect_err("not here");
         let LabError::Unsupported { origin: place, .. } = &error else { panic!("{error}") };
-        assert_eq!(*place, origin(9));
+        assert_eq!(**place, origin(9));
     }
 }
 

@@ -16,6 +16,8 @@ pub const BODIES: &[Body] = &[
     ("a_packet_travels_as_long_as_the_cable_is", a_packet_travels_as_long_as_the_cable_is),
     ("drops_work_on_a_cable_with_a_delay", drops_work_on_a_cable_with_a_delay),
     ("a_delayed_cable_keeps_order_and_loses_nothing", a_delayed_cable_keeps_order_and_loses_nothing),
+    ("neighbours_are_learnt_across_the_wire", neighbours_are_learnt_across_the_wire),
+    ("a_cut_cable_keeps_nothing_that_acts_on_it", a_cut_cable_keeps_nothing_that_acts_on_it),
     ("the_relay_ends_with_the_lab", the_relay_ends_with_the_lab),
 ];
 
@@ -121,7 +123,35 @@ fn a_delayed_cable_keeps_order_and_loses_nothing() {
     assert_eq!(lab.take_lost_on_wire().expect("statistics"), 0);
 }
 
-/// Names of the processes in this PID namespace that have not ended.
+fn neighbours_are_learnt_across_the_wire() {
+    for delay_ns in [0, DELAY_NS] {
+        let mut plan = pair();
+        plan.links[0].delay_ns = delay_ns;
+        for end in &mut plan.links[0].ends {
+            end.neighbours.clear();
+            end.drops = vec![drop_udp(&format!("of-{}", end.host), None, 9, Which::All)];
+        }
+        // A wire of its own for each lab, as the agent has.
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a fresh wire");
+        let lab = Lab::build(&plan).expect("a lab");
+        for address in [ipv4(0, 1), ipv6(0, 1)] {
+            assert_eq!(numbers_that_arrive(&lab, "client", "server", address, 7, 2), [1, 2], "{address}");
+        }
+    }
+}
+
+fn a_cut_cable_keeps_nothing_that_acts_on_it() {
+    let mut plan = pair();
+    plan.links[0].is_cut = true;
+    plan.links[0].delay_ns = DELAY_NS;
+    plan.links[0].ends[0].drops = vec![drop_udp("wire", None, 7, Which::All)];
+    let lab = Lab::build(&plan).expect("a lab");
+    assert_eq!(lab.wire(), None);
+    assert!(!lab.rule_counters().expect("counters").contains_key("wire"));
+    assert!(numbers_that_arrive(&lab, "client", "server", ipv4(0, 1), 7, 1).is_empty());
+}
+
+/// `/proc/PID/stat` of the processes in this PID namespace that have not ended.
 fn processes() -> Vec<String> {
     let entries = std::fs::read_dir("/proc").expect("proc").flatten();
     let numbered = entries.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());

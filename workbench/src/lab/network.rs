@@ -43,7 +43,7 @@ impl Lab {
     /// # Errors
     ///
     /// [`LabError::Unsupported`] where this kernel lacks what the plan needs, [`LabError::Refused`] with the kernel's
-    /// words where it refuses something; nothing of the lab is left then.
+    /// words where it refuses something. What was built by then goes when the caller's namespace does.
     pub fn build(plan: &Plan) -> Result<Self, LabError> {
         let _way_back = WayBack::remember()?;
         let wire = Namespace::current()?;
@@ -70,7 +70,7 @@ impl Lab {
         }
         wait_until_usable(&cables, &hosts, &wire)?;
 
-        let has_delay = plan.links.iter().any(|link| link.delay_ns > 0);
+        let has_delay = plan.links.iter().any(|link| link.delay_ns > 0 && !link.is_cut);
         let is_relayed = joined.as_ref().is_some_and(|wire| wire.relay.is_some());
         let wire_keeper = has_delay.then_some(if is_relayed { "relay" } else { "netem" });
         Ok(Self { hosts, notes, wire: joined, wire_keeper })
@@ -101,7 +101,7 @@ impl Lab {
         self.hosts.iter().map(read).collect()
     }
 
-    /// Packets and bytes that each rule has acted on so far, by the rule's id.
+    /// Packets and bytes that each rule has acted on so far, by the rule's id. A cut link's rules are not there.
     pub fn rule_counters(&self) -> Result<BTreeMap<String, RuleCounter>, LabError> {
         let hosts = self.hosts.iter().filter_map(|host| host.netfilter.as_ref());
         let tables = hosts.chain(self.wire.as_ref().map(|wire| &wire.netfilter));
@@ -198,7 +198,7 @@ fn namespace_of<'a>(cable: &Cable<'_>, end: &LinkEnd, hosts: &'a [Host]) -> Resu
     let host = hosts.iter().find(|host| host.plan.name == end.host);
     host.map(|host| &host.namespace).ok_or_else(|| LabError::Plan {
         what: format!("link `{}` ends at host `{}`, which is not among the hosts", cable.plan.name, end.host),
-        origin: cable.plan.origin.clone(),
+        origin: Box::new(cable.plan.origin.clone()),
     })
 }
 
