@@ -183,7 +183,8 @@ fn missing_program() -> Result<(), Failed> {
 }
 
 fn hidden_machine() -> Result<(), Failed> {
-    let script = "ls /run /tmp /var/tmp /dev/shm $HOME | grep -v -e : -e home; ls /etc; env; id -u; cat /proc/self/uid_map";
+    let script =
+        "ls /run /tmp /var/tmp /dev/shm $HOME | grep -v -e : -e home; ls /etc; env; id -u; cat /proc/self/uid_map";
     let folder = scratch();
     let text = two_hosts(&format!("sh -c {script:?}"), "").replace("sh -c \\\"", "sh -c \\\"");
     let file = scenario(folder.path(), "x.kdl", &text);

@@ -5,13 +5,34 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod capture;
+mod ci;
 mod cli;
+mod doctor;
+mod lab;
 mod leaks;
 mod scenarios;
+mod structure;
 mod support;
+mod tshark_oracle;
 
 fn main() -> ExitCode {
+    // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
+    support::namespace::run_inside(&lab::bodies());
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [cli::trials(), leaks::trials(), scenarios::trials()].into_iter().flatten().collect();
+    let trials: Vec<Trial> = [
+        capture::trials(),
+        ci::trials(),
+        cli::trials(),
+        doctor::trials(),
+        lab::trials(),
+        leaks::trials(),
+        scenarios::trials(),
+        structure::trials(),
+        tshark_oracle::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

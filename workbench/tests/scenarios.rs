@@ -14,7 +14,9 @@ pub fn trials() -> Vec<Trial> {
     for file in scenarios() {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if fs::read_to_string(&file).is_ok_and(|text| text.contains("tag \"quick\"")) {
-            trials.push(Trial::ignorable_test(format!("scenario_{name}_agrees_with_its_snapshots"), move || agrees(&file)));
+            trials.push(Trial::ignorable_test(format!("scenario_{name}_agrees_with_its_snapshots"), move || {
+                agrees(&file)
+            }));
         }
     }
     trials

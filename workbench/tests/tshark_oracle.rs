@@ -322,6 +322,7 @@ fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) ->
         expect: Expectations::default(),
     };
     Evidence {
+        blind_spots: Vec::new(),
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: Machine {
             engine: EngineKind::Host,

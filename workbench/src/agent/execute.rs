@@ -21,11 +21,11 @@ pub fn execute(job: &Job) -> Outcome {
     match carry_out(job) {
         Ok(evidence) => Outcome::Seen(Box::new(evidence)),
         Err(Stop::Lab(LabError::Unsupported { feature, why, remedy, origin })) => {
-            Outcome::Unsupported(Unsupported { feature, why, remedy, origin })
+            Outcome::Unsupported(Unsupported { feature, why, remedy, origin: *origin })
         }
         Err(Stop::Lab(LabError::Refused { at, asked, kernel, origin })) => {
             let is_scenario_fault = kernel.starts_with("EINVAL") || kernel.starts_with("ERANGE");
-            Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin })
+            Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin: *origin })
         }
         Err(stop) => Outcome::Broken(stop.to_string()),
     }
@@ -76,6 +76,11 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         deadline_ns: plan.command.deadline_ns,
     };
     let seen = Watch::start(command, captures, job.engine == EngineKind::Host)?.run()?;
+    let mut blind_spots = seen.blind_spots.clone();
+    match lab.take_lost_on_wire()? {
+        0 => {}
+        frames => blind_spots.push(format!("the relay that keeps the links' delays lost {frames} frames")),
+    }
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: machine(job.engine, &seen, &lab),
@@ -88,7 +93,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         processes: seen.processes,
         packets: seen.packets,
         capture_loss: seen.capture_loss,
-        blind_spots: seen.blind_spots,
+        blind_spots,
         rule_counters: lab.rule_counters()?,
         output: seen.output,
         end: seen.end,

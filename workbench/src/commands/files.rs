@@ -7,8 +7,6 @@ use crate::scenario::{self, Diagnostics, Scenario, SourceFile};
 
 /// A scenario with its plans, one for each run.
 pub struct Planned {
-    /// Its file, as found.
-    pub path: PathBuf,
     /// What it says.
     pub scenario: Scenario,
     /// What is to be done.
@@ -92,5 +90,5 @@ pub fn plan_file(path: &Path) -> Result<Planned, Diagnostics> {
     let source = SourceFile::read(path)?;
     let scenario = scenario::parse(&source)?;
     let plans = plan::build(&scenario)?;
-    Ok(Planned { path: path.to_owned(), scenario, plans })
+    Ok(Planned { scenario, plans })
 }

@@ -19,6 +19,7 @@ const RATE64: u16 = 8;
 const LATENCY64: u16 = 10;
 const JITTER64: u16 = 11;
 const SLOT: u16 = 12;
+const SLOT_DIST: u16 = 13;
 const PRNG_SEED: u16 = 14;
 
 /// Attributes within [`LOSS`]: `NETEM_LOSS_GI` (4 states) and `NETEM_LOSS_GE`.
@@ -64,8 +65,11 @@ pub(super) fn encode(netem: &Netem) -> Vec<u8> {
     if let Some(rate) = netem.rate {
         push_rate(&mut bytes, rate);
     }
-    if let Some(table) = netem.distribution.and_then(table) {
-        attribute(&mut bytes, DELAY_DIST, &table.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>());
+    let slots = netem.slot.and_then(|slot| slot.distribution).map(|slots| slots.shape);
+    for (kind, shape) in [(DELAY_DIST, netem.distribution), (SLOT_DIST, slots)] {
+        if let Some(table) = shape.and_then(table) {
+            attribute(&mut bytes, kind, &table.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>());
+        }
     }
     // Ticks are 64 ns and end at 274 s; these replace them (kernel 4.15).
     attribute(&mut bytes, LATENCY64, &delay_ns.to_ne_bytes());
@@ -98,11 +102,12 @@ fn push_chances(bytes: &mut Vec<u8>, netem: &Netem) {
     }
 }
 
-/// `struct tc_netem_slot`; its last two members belong to a distribution of slots, which we do not offer.
+/// `struct tc_netem_slot`; with a distribution its last two members count in place of the first two.
 fn push_slot(bytes: &mut Vec<u8>, slot: Slot) {
     let mut value = [slot.min_delay_ns, slot.max_delay_ns].map(u64::to_ne_bytes).concat();
     value.extend([slot.packets, slot.bytes].map(u32::to_ne_bytes).concat());
-    value.extend([0u8; 16]);
+    let (delay_ns, jitter_ns) = slot.distribution.map_or((0, 0), |slots| (slots.delay_ns, slots.jitter_ns));
+    value.extend([delay_ns, jitter_ns].map(u64::to_ne_bytes).concat());
     attribute(bytes, SLOT, &value);
 }
 

@@ -119,7 +119,7 @@ fn rates_are_encoded_as_tc_does_also_above_32_bits() {
 
 #[test]
 fn slots_are_encoded_as_tc_does() {
-    let slot = Slot { min_delay_ns: 800_000, max_delay_ns: MS, packets: 32, bytes: 64_000 };
+    let slot = Slot { min_delay_ns: 800_000, max_delay_ns: MS, packets: 32, bytes: 64_000, distribution: None };
     let golden = "00000000e8030000000000000000000000000000000000002c000c0000350c000000000040420f00000000002000000000fa000000000000000000000000000000000000";
     check(Netem { slot: Some(slot), ..Netem::default() }, "slot 800us 1000us packets 32 bytes 64000", golden);
 }
@@ -134,7 +134,7 @@ fn everything_at_once_is_encoded_as_tc_does() {
         duplicate: chance(0.01, 0.5),
         reorder: chance(0.25, 0.5),
         corrupt: chance(0.001, 0.05),
-        slot: Some(Slot { min_delay_ns: MS, max_delay_ns: 2 * MS, packets: 0, bytes: 0 }),
+        slot: Some(Slot { min_delay_ns: MS, max_delay_ns: 2 * MS, packets: 0, bytes: 0, distribution: None }),
         delay_ns: Some(100 * MS),
         ..rate(1_000_000, 0, 0, 0)
     };

@@ -3,7 +3,6 @@
 pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;
-pub mod getppid_filter;
 pub mod packet_ring;
 pub mod ptrace;
 pub mod seccomp;

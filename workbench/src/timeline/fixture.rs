@@ -47,17 +47,17 @@ pub fn symbol(name: &str) -> Arg {
 
 /// A timeout in milliseconds; -1 is for ever.
 pub fn ms(ms: i64) -> Arg {
-    Arg::Timeout { ns: u64::try_from(ms).ok().map(|ms| ms * 1_000_000), form: TimeForm::Ms }
+    Arg::Timeout { ns: u64::try_from(ms).ok().map(|ms| ms * 1_000_000), form: TimeForm::Ms, at_ns: None, left_ns: None }
 }
 
 /// A timeout in nanoseconds.
 pub fn timeout(ns: u64) -> Arg {
-    Arg::Timeout { ns: Some(ns), form: TimeForm::Timespec }
+    Arg::Timeout { ns: Some(ns), form: TimeForm::Timespec, at_ns: None, left_ns: None }
 }
 
 /// A timer that fires once.
 pub fn timer(value_ns: u64) -> Arg {
-    Arg::Timer { value_ns, interval_ns: 0, form: TimeForm::Timespec }
+    Arg::Timer { value_ns, interval_ns: 0, form: TimeForm::Timespec, at_ns: None }
 }
 
 /// `poll`'s set with one descriptor.
@@ -93,7 +93,9 @@ impl Fixture {
         let sysctls: BTreeMap<String, String> = sysctls.map(|(k, v)| (k.into(), v.into())).into();
         let evidence = Evidence {
             format_version: EVIDENCE_FORMAT_VERSION,
+            blind_spots: Vec::new(),
             machine: Machine {
+                zero_realtime_ns: 1_700_000_000_000_000_000,
                 engine: EngineKind::Host,
                 kernel: "6.18.44".into(),
                 arch: "x86_64".into(),

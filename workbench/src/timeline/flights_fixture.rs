@@ -52,6 +52,7 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
         expect: Expectations::default(),
     };
     Evidence {
+        blind_spots: Vec::new(),
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: Machine {
             engine: EngineKind::Host,

@@ -3,27 +3,17 @@
 mod build;
 mod calls;
 mod data;
-mod ends;
-mod escape;
 mod decode;
 mod decode_dns;
 mod decode_icmp;
 #[cfg(test)]
 mod decode_tests;
+mod ends;
+mod escape;
 mod event;
 #[cfg(test)]
 pub mod fixture;
 mod flight;
-mod flows;
-mod names;
-mod order;
-mod packets;
-mod render;
-mod retries;
-mod sockets;
-#[cfg(test)]
-mod tests;
-mod waits;
 mod flight_lanes;
 mod flight_order;
 mod flight_rules;
@@ -34,10 +24,20 @@ mod flights;
 mod flights_fixture;
 #[cfg(test)]
 mod flights_tests;
+mod flows;
+mod names;
+mod order;
+mod packets;
+mod render;
+mod retries;
+mod sockets;
+#[cfg(test)]
+mod tests;
+mod waits;
 
 pub use build::{build, build_from};
 pub use escape::escape;
 pub use event::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass, Wait};
 pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
-pub use render::duration;
 pub use flights::flights;
+pub use render::duration;

@@ -6,6 +6,10 @@ use std::sync::OnceLock;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
+pub mod capture;
+pub mod namespace;
+pub mod network;
+
 /// The built binary.
 pub fn workbench() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workbench"));
@@ -66,8 +70,3 @@ pub fn lab_trial(name: &'static str, body: fn() -> Result<(), Failed>) -> Trial 
         None => body().map(|()| Completion::Completed),
     })
 }
-//! What several test files need.
-
-pub mod capture;
-pub mod namespace;
-pub mod network;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::conclude::{Concluded, Conclude};
+use super::conclude::{Conclude, Concluded};
 use super::progress::Progress;
 use super::schedule::run_all;
 use crate::cli::{Format, RunArgs};

@@ -184,9 +184,7 @@ impl Held {
         let diff = || snapshot::render_diff(comparison, color);
         match comparison.outcome {
             snapshot::Outcome::Agrees => Self { status: SnapshotStatus::Match, ..Self::default() },
-            snapshot::Outcome::Differs => {
-                Self { status: SnapshotStatus::Differs, text: diff(), ..Self::default() }
-            }
+            snapshot::Outcome::Differs => Self { status: SnapshotStatus::Differs, text: diff(), ..Self::default() },
             snapshot::Outcome::MissingRetransmission | snapshot::Outcome::MachineLate => {
                 Self { inconclusive: Some(comparison.remarks.join("; ")), text: diff(), ..Self::default() }
             }

@@ -47,6 +47,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         expect: Expectations::default(),
     };
     let machine = Machine {
+        zero_realtime_ns: 1_700_000_000_000_000_000,
         engine: EngineKind::Host,
         kernel: "6.18".to_owned(),
         arch: "x86_64".to_owned(),
@@ -55,6 +56,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         wire: None,
     };
     Evidence {
+        blind_spots: Vec::new(),
         format_version: EVIDENCE_FORMAT_VERSION,
         machine,
         plan,
