@@ -72,7 +72,8 @@ run_scenarios() {
     printf '\n== scenarios\n'
     CI=true "$workbench" run --tag quick --format json scenarios </dev/null >"$kept/runs"
     runs_exit=$?
-    grep -v '"status":"pass"' "$kept/runs" | cut -c 1-4000
+    # What differs is for people to read, and JSON is not: seen once more, as text.
+    if [ "$runs_exit" -eq 1 ]; then CI=true "$workbench" run --tag quick scenarios </dev/null; fi
 }
 
 step build cargo build --locked || finish

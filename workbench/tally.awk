@@ -11,11 +11,13 @@
 function fail(what) { failed++; failures = failures "failed:  " what "\n" }
 function skip(what) { skipped++; skips = skips "skipped: " what "\n" }
 
-# The text of the first `"key":"text"` in a line of JSON; the keys that are asked for hold no escapes.
+# The text of the first `"key":"text"` in a line of JSON, with ' for the quotation marks in it.
 function field(key,    rest, start) {
-    start = index($0, "\"" key "\":\"")
+    rest = $0
+    gsub(/\\"/, "'", rest)
+    start = index(rest, "\"" key "\":\"")
     if (start == 0) return ""
-    rest = substr($0, start + length(key) + 4)
+    rest = substr(rest, start + length(key) + 4)
     return substr(rest, 1, index(rest, "\"") - 1)
 }
 
@@ -52,8 +54,8 @@ kind == "runs" && /^\{/ {
     run = field("scenario") "/" field("run")
     runs_told++
     if (status == "pass") passed++
-    else if (status == "skipped" || status == "inconclusive") skip(run ": " status " " field("reason"))
-    else { fail(run ": " status); runs_failed++ }
+    else if (status == "skipped" || status == "inconclusive") skip(run ": " status ", " field("reason"))
+    else { fail(run ": " status ", " field("reason")); runs_failed++ }
 }
 
 END {

@@ -51,6 +51,13 @@ pub fn trials() -> Vec<Trial> {
             let runs = GOOD_RUNS.replacen("pass", "inconclusive", 1);
             expect(Script { runs: &runs, runs_exit: 4, ..Script::good() }, 0, "21 passed, 0 failed, 3 skipped")
         }),
+        Trial::test("ci_tells_why_a_run_was_skipped", || {
+            let skipped = r#""status":"skipped","reason":"no \"netem\" here""#;
+            let runs = GOOD_RUNS.replacen(r#""status":"pass""#, skipped, 1);
+            let (_, output) = run_ci(Script { runs: &runs, ..Script::good() });
+            let line = "skipped: refused/curl: skipped, no 'netem' here";
+            if output.lines().any(|l| l == line) { Ok(()) } else { Err(output.into()) }
+        }),
         Trial::test("ci_fails_when_the_scenarios_end_badly_without_saying_which", || {
             expect(Script { runs_exit: 2, ..Script::good() }, 1, "22 passed, 1 failed, 2 skipped")
         }),
