@@ -19,7 +19,7 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
     }
     twice("host", scenario.names(), problems);
     twice("link", scenario.links.iter().filter(|link| link.is_named).map(|link| &link.name), problems);
-    twice("run", scenario.runs.iter().map(|run| &run.name), problems);
+    twice("run", scenario.runs.iter().map(|run| &run.name).filter(|name| !name.value.is_empty()), problems);
     twice("tag", scenario.tags.iter(), problems);
     for (index, link) in scenario.links.iter().enumerate() {
         ends(scenario, link, problems);
@@ -33,7 +33,7 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
         route_names(scenario, host, problems);
         interfaces(scenario, host, problems);
     }
-    for run in &scenario.runs {
+    for run in scenario.runs.iter().filter(|run| !run.host.value.is_empty()) {
         let hosts: Vec<&str> = scenario.hosts.iter().map(|host| host.name.value.as_str()).collect();
         known("namespace", &hosts, &run.host, problems);
     }

@@ -31,7 +31,7 @@ pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &m
             "namespace" => scenario.hosts.extend(decode_host::host(node, false, problems)),
             "router" => scenario.hosts.extend(decode_host::host(node, true, problems)),
             "link" => scenario.links.extend(decode_link::link(node, problems)),
-            "run" => scenario.runs.extend(decode_run::run(node, problems)),
+            "run" => scenario.runs.push(decode_run::run(node, problems)),
             _ => problems.push(unknown_node(node, "a scenario", NODES)),
         }
     }

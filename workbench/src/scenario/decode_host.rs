@@ -129,7 +129,7 @@ fn route(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Route> {
     let span = fields.span();
     let destination = fields.required_argument("a destination", REMEDY, destination);
     let word = fields.argument(|value| {
-        value.one_of("what the route does", &["blackhole", "unreachable", "prohibit", "throw"].map(|w| (w, w)))
+        value.one_of("a kind of route", &["blackhole", "unreachable", "prohibit", "throw"].map(|w| (w, w)))
     });
     let word = word.map(|word| {
         let to = match word.value {
@@ -155,7 +155,7 @@ fn route(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Route> {
         let problem = Problem::new("a route does one thing").at(second.span).label("and this");
         fields.problem(problem.also(first.span, "this").help("keep one of via=, dev= or a word such as blackhole"));
     }
-    if given.is_empty() && node.entries().len() < 2 {
+    if given.is_empty() && node.entries().len() == 1 {
         fields.problem(Problem::new("`route` does not say where to").label("missing here").help(REMEDY));
     }
     fields.finish_leaf();

@@ -39,7 +39,7 @@ pub(super) fn link(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Link> 
         mtu: fields.property("mtu", |value| value.integer("an MTU", 68..=65535)),
         delay_ns: fields.property("delay", Value::duration_ns),
         learns_neighbours: fields
-            .property("neighbours", |v| v.one_of("how neighbours are found", &[("learn", true), ("pinned", false)]))
+            .property("neighbours", |v| v.one_of("a way to find neighbours", &[("learn", true), ("pinned", false)]))
             .is_some_and(|learns| learns.value),
         absent: Vec::new(),
         is_cut: false,
@@ -212,7 +212,7 @@ fn check_families(fields: &mut Fields<'_, '_>, link: &Link) {
         let family = Family::of(address);
         if !link.families.contains(&family) {
             let problem = Problem::new(format!("this link has no {family}")).at(span).label(format!("{family}"));
-            fields.problem(problem.also(link.span, "this link").help("say ip=\"v6\" or ip=\"both\" on the link"));
+            fields.problem(problem.also(link.span, "this link").help("say ip=\"both\" on the link"));
         }
     }
     if let Some(mtu) = link.mtu.filter(|mtu| mtu.value < 1280 && link.families.contains(&Family::V6)) {

@@ -51,18 +51,19 @@ const SIGNALS: &[&str] = &[
     "SIGXFSZ",
 ];
 
-/// One run.
-pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Run> {
+/// One run. What could not be read in it is empty, and then there is a problem with it.
+pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
     let mut fields = Fields::new(node, problems);
     let span = fields.span();
+    let has_name = node.entries().iter().any(|entry| entry.name().is_none());
     let name = fields.required_argument("a name", REMEDY, |value| value.name("-_.", 64));
-    let argv = if node.entries().iter().any(|entry| entry.name().is_none()) { command(&mut fields) } else { None };
+    let argv = if has_name { command(&mut fields) } else { None };
     let host = fields.required("in", || format!("name the host it runs in: {REMEDY}"), |v| v.text().map(str::to_owned));
     let deadline = fields.property("deadline", deadline);
     let mut run = Run {
-        name: name.clone().unwrap_or_else(|| Spanned::new(String::new(), span)),
-        host: host.clone().unwrap_or_else(|| Spanned::new(String::new(), span)),
-        argv: Vec::new(),
+        name: name.unwrap_or_else(|| Spanned::new(String::new(), span)),
+        host: host.unwrap_or_else(|| Spanned::new(String::new(), span)),
+        argv: argv.unwrap_or_default(),
         env: Vec::new(),
         stdin: Stdin::default(),
         deadline_ns: deadline.map_or(Some(DEFAULT_DEADLINE_NS), |deadline| deadline.value),
@@ -80,8 +81,7 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Run> {
     }
     check_expect(&mut fields, &run);
     fields.finish();
-    run.argv = argv?;
-    (name.is_some() && host.is_some()).then_some(run)
+    run
 }
 
 /// The command: one text that is split into words, or several arguments that are taken as they are.
@@ -152,7 +152,8 @@ fn env(node: &KdlNode, run: &mut Run, problems: &mut Vec<Problem>) {
             false => Err(value.expected("a variable's name").help(REMEDY)),
         }
     });
-    let value = name.is_some().then(|| fields.required_argument("a value", REMEDY, argument)).flatten();
+    let has_name = !node.entries().is_empty();
+    let value = if has_name { fields.required_argument("a value", REMEDY, argument) } else { None };
     if let (Some(name), Some(value)) = (name, value) {
         if let Some((first, _)) = run.env.iter().find(|(first, _)| first.value == name.value) {
             let problem = Problem::new(format!("{} is set twice", quoted(&name.value))).at(name.span).label("again");
@@ -170,7 +171,7 @@ fn stdin(node: &KdlNode, run: &mut Run, first: &mut Option<miette::SourceSpan>, 
     let words = &[("empty", ()), ("silent", ())];
     let given = [
         fields.argument(|value| {
-            value.one_of("what the command reads", words)?;
+            value.one_of("a kind of standard input", words)?;
             Ok(if value.text()? == "empty" { Stdin::Empty } else { Stdin::Silent })
         }),
         fields.property("text", |value| value.any_text().map(Stdin::Text)),

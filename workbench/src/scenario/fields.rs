@@ -110,6 +110,12 @@ impl<'a, 'p> Fields<'a, 'p> {
         self.properties.iter().any(|entry| entry.name().is_some_and(|n| n.value() == name))
     }
 
+    /// Whether the node says anything under this name, right or wrong.
+    pub(super) fn says(&self, name: &str) -> bool {
+        let has_property = self.node.entries().iter().any(|entry| entry.name().is_some_and(|n| n.value() == name));
+        has_property || self.children().iter().any(|child| child.name().value() == name)
+    }
+
     /// The next argument, which need not be there.
     pub(super) fn argument<T>(&mut self, reading: impl FnOnce(Value<'a>) -> Reading<T>) -> Option<Spanned<T>> {
         let value = Value::new(self.arguments.pop_front()?);
@@ -190,11 +196,28 @@ impl<'a, 'p> Fields<'a, 'p> {
     }
 }
 
+/// Where nodes stand that somebody may look for elsewhere.
+const PLACES: &[(&str, &str)] = &[
+    ("absent", "a `link`"),
+    ("cut", "a `link`"),
+    ("drop", "a `namespace`, a `router` or a `link`"),
+    ("env", "a `run`"),
+    ("expect", "a `run`"),
+    ("neighbour", "a `namespace` or a `router`"),
+    ("netem", "a `link`"),
+    ("reject", "a `namespace` or a `router`"),
+    ("route", "a `namespace` or a `router`"),
+    ("stdin", "a `run`"),
+    ("sysctl", "a `namespace` or a `router`"),
+];
+
 /// The problem of a node that is not known where it stands.
 pub(super) fn unknown_node(node: &KdlNode, place: &str, known: &[&str]) -> Problem {
     let name = node.name().value();
+    let elsewhere = PLACES.iter().find(|(node, _)| *node == name).map(|(_, place)| *place);
+    let help = elsewhere.map(|place| format!("{} stands in {place}", quoted(name)));
     Problem::new(format!("no node {} in {place}", quoted(name)))
         .at(node.name().span())
         .label("not known here")
-        .help_if(did_you_mean(name, known))
+        .help_if(help.or_else(|| did_you_mean(name, known)))
 }

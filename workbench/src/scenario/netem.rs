@@ -16,6 +16,10 @@ const DISTRIBUTIONS: &[(&str, Distribution)] = &[
     ("paretonormal", Distribution::ParetoNormal),
 ];
 
+/// The properties and nodes that change something by themselves.
+const PARAMETERS: &[&str] =
+    &["limit", "delay", "jitter", "loss", "duplicate", "reorder", "gap", "corrupt", "rate", "slot", "seed"];
+
 /// One netem with the end whose packets it is for; both ends when it names none.
 pub(super) fn netem(node: &KdlNode, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Spanned<Netem>) {
     let mut fields = Fields::new(node, problems);
@@ -41,7 +45,7 @@ pub(super) fn netem(node: &KdlNode, problems: &mut Vec<Problem>) -> (Option<Span
             _ => fields.problems().push(unknown_node(child, "a `netem`", &["loss", "slot"])),
         }
     }
-    check(&mut fields, &netem);
+    check(&mut fields, netem.ecn);
     fields.finish();
     (from, Spanned::new(netem, span))
 }
@@ -60,7 +64,7 @@ fn delay(fields: &mut Fields<'_, '_>, netem: &mut Netem) {
 fn chance(fields: &mut Fields<'_, '_>, name: &'static str, correlation: &'static str) -> Option<Chance> {
     let probability = plain(fields.property(name, Value::chance));
     let correlation_of = fields.property(correlation, Value::chance);
-    if let (None, Some(correlation_of)) = (probability, correlation_of) {
+    if let Some(correlation_of) = correlation_of.filter(|_| !fields.says(name)) {
         let problem = Problem::new(format!("`{correlation}` without `{name}`")).at(correlation_of.span);
         fields.problem(problem.label("correlated with nothing").help(format!("add {name}=\"1%\"")));
     }
@@ -82,7 +86,7 @@ fn rate(fields: &mut Fields<'_, '_>) -> Option<Rate> {
     match rate {
         None => {
             let framing = places.into_iter().flatten().next();
-            if let Some(place) = framing.filter(|_| !fields.has("rate")) {
+            if let Some(place) = framing.filter(|_| !fields.says("rate")) {
                 let problem = Problem::new("framing without a `rate`").at(place).label("changes nothing");
                 fields.problem(problem.help("overhead and cells count against a rate: add rate=\"1mbit\""));
             }
@@ -104,7 +108,7 @@ fn rate(fields: &mut Fields<'_, '_>) -> Option<Rate> {
 /// `loss random|state|gemodel …`, with tc's defaults for what is left out (iproute2, q_netem.c).
 fn loss(node: &KdlNode, netem: &mut Netem, problems: &mut Vec<Problem>) {
     let mut fields = Fields::new(node, problems);
-    let model = fields.required_argument("a model", "loss gemodel p=\"1%\" r=\"10%\"", |value| {
+    let model = fields.required_argument("a loss model", "loss gemodel p=\"1%\" r=\"10%\"", |value| {
         value.one_of("a loss model", &["random", "state", "gemodel"].map(|name| (name, name)))
     });
     let found = match model.map(|model| model.value) {
@@ -195,28 +199,31 @@ fn slot(node: &KdlNode, netem: &mut Netem, problems: &mut Vec<Problem>) {
     fields.finish_leaf();
 }
 
-/// What tc(8) refuses, or takes and ignores.
-fn check(fields: &mut Fields<'_, '_>, netem: &Netem) {
-    let mut complain = |message: &str, help: &str| fields.problem(Problem::new(message).help(help));
-    if *netem == Netem::default() {
-        complain("`netem` changes nothing", "netem delay=\"100ms\" loss=\"1%\"");
-    }
-    if netem.jitter_ns.is_some() && netem.delay_ns.is_none() {
-        complain("`jitter` without a `delay` to vary", "add delay=\"100ms\"");
-    }
-    if netem.jitter_ns.is_none() && (netem.delay_correlation.is_some() || netem.distribution.is_some()) {
-        complain("`correlation` and `distribution` are those of a `jitter`", "add jitter=\"10ms\"");
-    }
-    if netem.reorder.is_some() && netem.delay_ns.is_none() {
-        complain(
+/// What tc(8) refuses, or takes and ignores. Looks at what the node says, right or wrong: one mistake is told once.
+fn check(fields: &mut Fields<'_, '_>, has_ecn: bool) {
+    let is_empty = !has_ecn && PARAMETERS.iter().all(|name| !fields.says(name));
+    let says = |name: &str| fields.says(name);
+    let complaints = [
+        (is_empty, "`netem` changes nothing", "netem delay=\"100ms\" loss=\"1%\""),
+        (says("jitter") && !says("delay"), "`jitter` without a `delay` to vary", "add delay=\"100ms\""),
+        (
+            (says("correlation") || says("distribution")) && !says("jitter"),
+            "`correlation` and `distribution` are those of a `jitter`",
+            "add jitter=\"10ms\"",
+        ),
+        (
+            says("reorder") && !says("delay"),
             "`reorder` without a `delay` to escape",
             "reordered packets are those not delayed: add delay=\"10ms\"",
-        );
-    }
-    if netem.gap.is_some() && netem.reorder.is_none() {
-        complain("`gap` without a `reorder`", "add reorder=\"100%\" to send every gap-th packet at once");
-    }
-    if netem.ecn && netem.loss.is_none() {
-        complain("`ecn` without a loss to replace by a mark", "add loss=\"1%\"");
+        ),
+        (
+            says("gap") && !says("reorder"),
+            "`gap` without a `reorder`",
+            "add reorder=\"100%\" to send every gap-th packet at once",
+        ),
+        (has_ecn && !says("loss"), "`ecn` without a loss to replace by a mark", "add loss=\"1%\""),
+    ];
+    for (_, message, help) in complaints.into_iter().filter(|(applies, ..)| *applies) {
+        fields.problem(Problem::new(message).help(help));
     }
 }

@@ -100,7 +100,8 @@ fn visible<'a, 't>(tokens: &'a [Token<'t>], problems: &mut Vec<Problem>) -> Vec<
 }
 
 fn step(place: Place, token: &Token<'_>, next: Option<&Token<'_>>) -> (Place, Option<Problem>) {
-    let next_is_value = next.is_some_and(Token::is_value);
+    // A stray mark is told by itself.
+    let next_is_value = next.is_some_and(|next| next.is_value() || next.kind == Kind::Stray);
     match (token.kind, place) {
         (Kind::Word | Kind::String, Place::Start) => (Place::AfterName, None),
         (Kind::Word | Kind::String, Place::AfterChildren | Place::AfterCommentedOut) => (

@@ -69,7 +69,9 @@ fn words(tokens: &[Token<'_>]) -> Vec<Problem> {
             }
             (Kind::Word, _) => word(token.text),
             (Kind::Stray, _) if i > 0 && tokens[i - 1].is_value() && starts_number(tokens[i - 1].text) => None,
+            (Kind::Stray, _) if token.text == ")" && i > 1 && tokens[i - 2].text == "(" => None,
             (Kind::Stray, _) => Some(stray(token.text)),
+            (Kind::String, _) if !token.text.starts_with('#') => escapes(token),
             _ => None,
         };
         problems.extend(problem.map(|problem| problem.at(token.span())));
@@ -81,6 +83,28 @@ fn words(tokens: &[Token<'_>]) -> Vec<Problem> {
 fn joined(tokens: &[Token<'_>]) -> String {
     let parts = tokens.iter().take_while(|t| matches!(t.kind, Kind::Word | Kind::Stray));
     parts.map(|token| token.text).collect()
+}
+
+/// Escapes that KDL 2.0 does not know (spec, 3.11).
+fn escapes(token: &Token<'_>) -> Option<Problem> {
+    let mut chars = token.text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if c != '\\' {
+            continue;
+        }
+        let (_, escaped) = chars.next()?;
+        let is_code_point = || {
+            let code = token.text[at..].strip_prefix("\\u{")?.split('}').next()?;
+            char::from_u32(u32::from_str_radix(code, 16).ok()?)
+        };
+        if escaped.is_whitespace() || "nrt\\\"bfs".contains(escaped) || (escaped == 'u' && is_code_point().is_some()) {
+            continue;
+        }
+        let problem = Problem::new(format!("{} is no escape", quoted(&format!("\\{escaped}"))));
+        let problem = problem.at((token.offset + at, 1 + escaped.len_utf8()).into());
+        return Some(problem.help("a backslash is written `\\\\`, or stands as it is between #\" and \"#"));
+    }
+    None
 }
 
 fn starts_number(text: &str) -> bool {

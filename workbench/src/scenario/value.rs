@@ -123,10 +123,7 @@ impl<'a> Value<'a> {
     fn with_unit<T>(self, what: &str, example: &str, parse: impl Fn(&str) -> Reading<T>) -> Reading<T> {
         match self.entry.value() {
             KdlValue::String(text) => parse(text),
-            KdlValue::Integer(number) => {
-                let unit = example.trim_matches('"').trim_start_matches(|c: char| c.is_ascii_digit());
-                Err(self.expected(what).help(format!("a number needs its unit: \"{number}{unit}\"")))
-            }
+            KdlValue::Integer(_) => Err(self.expected(what).help(format!("a number needs its unit, as in {example}"))),
             _ => Err(self.expected(what).help(format!("as in {example}"))),
         }
     }
@@ -159,7 +156,7 @@ impl<'a> Value<'a> {
             KdlValue::Bool(value) => format!("`#{value}`"),
             KdlValue::Null => "`#null`".to_owned(),
         };
-        Problem::new(format!("expected {what}, found {found}"))
+        Problem::new(format!("expected {what}, found {found}")).label(format!("not {what}"))
     }
 
     /// The place of a part of the text, where the file spells the text as it is; the whole value where it does not.

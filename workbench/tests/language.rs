@@ -1,0 +1,89 @@
+//! Wrong scenarios and what their authors are told: each `bad/NAME.kdl` with the text of its diagnostics, `bad/NAME.txt`.
+//!
+//! `UPDATE=1` writes the texts anew; read them before they are committed.
+
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Failed, Trial};
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use workbench::scenario::{self, Diagnostics, SourceFile};
+
+/// One trial for each bad file, and some for files that are too bad to be kept.
+pub fn trials() -> Vec<Trial> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workbench/tests/bad");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the folder of bad scenarios")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "kdl"))
+        .collect();
+    files.sort();
+    let mut trials: Vec<Trial> = files
+        .into_iter()
+        .map(|path| {
+            let name = path.file_stem().expect("a stem").to_string_lossy().into_owned();
+            Trial::test(format!("language::bad::{name}"), move || is_told_as_expected(&path))
+        })
+        .collect();
+    trials.push(Trial::test("language::a_file_of_100_mb_is_refused_without_being_read", || {
+        let file = tempfile::NamedTempFile::new()?;
+        file.as_file().set_len(100_000_000)?;
+        is_told(SourceFile::read(file.path()).map(|_| ()), "100000000 bytes, at most 1048576 are read")
+    }));
+    trials.push(Trial::test("language::nesting_a_thousand_deep_is_refused_before_it_is_parsed", || {
+        let text = format!("{}{}", "a {\n".repeat(1000), "}\n".repeat(1000));
+        is_told(read_and_parse(&written(&text)?), "nested deeper than 16 levels")
+    }));
+    trials.push(Trial::test("language::comments_nested_a_thousand_deep_are_refused_before_they_are_parsed", || {
+        is_told(read_and_parse(&written(&"/*".repeat(1000))?), "comments nested deeper than 16 levels")
+    }));
+    trials.push(Trial::test("language::twenty_thousand_problems_are_told_in_fifty", || {
+        let text = format!("namespace a\nrun x in=a \"true\"\n{}", "a\n".repeat(20_000));
+        let told = rendered(&read_and_parse(&written(&text)?).expect_err("refused"));
+        let headlines = told.matches("no node `a` in a scenario").count();
+        if headlines == 50 { Ok(()) } else { Err(format!("{headlines} problems are told").into()) }
+    }));
+    trials
+}
+
+fn is_told_as_expected(path: &Path) -> Result<(), Failed> {
+    let Err(diagnostics) = read_and_parse(path) else {
+        return Err("nothing is wrong with it".into());
+    };
+    let told = rendered(&diagnostics).replace(&format!("{}/", path.parent().expect("a folder").display()), "");
+    let expectation = path.with_extension("txt");
+    if std::env::var_os("UPDATE").is_some() {
+        return Ok(std::fs::write(expectation, told)?);
+    }
+    let expected = std::fs::read_to_string(&expectation)?;
+    if told == expected {
+        return Ok(());
+    }
+    let difference =
+        similar::TextDiff::from_lines(&expected, &told).unified_diff().header("expected", "told").to_string();
+    Err(format!("told otherwise (UPDATE=1 accepts it):\n{difference}").into())
+}
+
+fn is_told(result: Result<(), Diagnostics>, expected: &str) -> Result<(), Failed> {
+    let told = rendered(&result.expect_err("refused"));
+    if told.contains(expected) { Ok(()) } else { Err(format!("not told that {expected}:\n{told}").into()) }
+}
+
+fn read_and_parse(path: &Path) -> Result<(), Diagnostics> {
+    scenario::parse(&SourceFile::read(path)?).map(|_| ())
+}
+
+fn written(text: &str) -> Result<tempfile::TempPath, Failed> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), text)?;
+    Ok(file.into_temp_path())
+}
+
+/// As the program renders it on a terminal of 100 columns without colours.
+fn rendered(diagnostics: &Diagnostics) -> String {
+    let handler =
+        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100).with_links(false);
+    let mut text = String::new();
+    handler.render_report(&mut text, diagnostics).expect("rendering into a string");
+    // Snippets end in spaces where a label leaves room.
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
