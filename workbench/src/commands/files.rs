@@ -89,6 +89,6 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
 pub fn plan_file(path: &Path) -> Result<Planned, Diagnostics> {
     let source = SourceFile::read(path)?;
     let scenario = scenario::parse(&source)?;
-    let plans = plan::build(&scenario)?;
+    let plans = plan::build(&scenario);
     Ok(Planned { scenario, plans })
 }
