@@ -94,9 +94,13 @@ impl Lab {
     /// All `net.ipv4.tcp_*` and those that the plan sets, by host, as they are now.
     pub fn sysctls(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, LabError> {
         let _way_back = WayBack::remember()?;
+        let mut names = Vec::new();
         let read = |host: &Host| {
             host.namespace.enter()?;
-            Ok((host.plan.name.clone(), sysctl::read(&host.plan)))
+            if names.is_empty() {
+                names = sysctl::tcp_names();
+            }
+            Ok((host.plan.name.clone(), sysctl::read(&names, &host.plan)))
         };
         self.hosts.iter().map(read).collect()
     }

@@ -84,12 +84,17 @@ fn error_name(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |code| errno_name(Errno::from_raw(code)))
 }
 
-/// All `net.ipv4.tcp_*` and those that the plan names, as they are now. What cannot be read is left out.
-pub(super) fn read(host: &HostPlan) -> BTreeMap<String, String> {
+/// Names of all `net.ipv4.tcp_*` of a namespace; every host of a lab has the same.
+pub(super) fn tcp_names() -> Vec<String> {
     let entries = fs::read_dir(TCP_FOLDER).into_iter().flatten().flatten();
-    let tcp = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|file| file.starts_with("tcp_"));
-    let names = tcp.map(|file| format!("net.ipv4.{file}")).chain(host.sysctls.iter().map(|sysctl| sysctl.name.clone()));
-    names.filter_map(|name| Some((value(&name)?, name))).map(|(value, name)| (name, value)).collect()
+    let files = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    files.filter(|file| file.starts_with("tcp_")).map(|file| format!("net.ipv4.{file}")).collect()
+}
+
+/// These and those that the plan names, as they are now. What cannot be read is left out.
+pub(super) fn read(names: &[String], host: &HostPlan) -> BTreeMap<String, String> {
+    let names = names.iter().chain(host.sysctls.iter().map(|sysctl| &sysctl.name));
+    names.filter_map(|name| Some((name.clone(), value(name)?))).collect()
 }
 
 /// One value on one line: several numbers are parted by tabs in the file, by blanks here.
