@@ -2,13 +2,14 @@
 //!
 //! IPv6 addresses skip duplicate address detection (RFC 4862, 5.4): it would take a second and send packets.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::address::AddressHeaderFlags;
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::AddressMessageBuilder;
 
 use super::error::{Ask, LabError};
 use super::namespace::Namespace;
@@ -85,14 +86,17 @@ fn is_local(route: &Connection, address: Ipv6Addr) -> bool {
 }
 
 fn push_address(batch: &mut Batch, index: u32, address: IpAddr, prefix_len: u8, ask: Ask) {
-    let mut message = AddressMessage::default();
-    message.header.family = family(address);
-    message.header.prefix_len = prefix_len;
-    message.header.index = index;
-    if address.is_ipv6() {
-        message.header.flags = AddressHeaderFlags::Nodad;
-    }
-    message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+    let message = match address {
+        IpAddr::V4(address) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, prefix_len).build()
+        }
+        IpAddr::V6(address) => {
+            let builder = AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(address, prefix_len);
+            let mut message = builder.build();
+            message.header.flags = AddressHeaderFlags::Nodad;
+            message
+        }
+    };
     batch.push(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, ask);
 }
 

@@ -6,9 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
-};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, State};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::error::{Ask, LabError};
 use super::namespace::Namespace;
@@ -37,35 +36,25 @@ pub(super) struct Device<'a> {
 }
 
 impl Device<'_> {
-    fn message(&self) -> LinkMessage {
-        let mut message = LinkMessage::default();
-        message.header.index = self.index;
-        message.attributes = vec![
-            LinkAttribute::IfName(self.name.to_owned()),
-            LinkAttribute::Address(self.mac.to_vec()),
-            LinkAttribute::Mtu(self.mtu),
-            LinkAttribute::NetNsFd(self.namespace.as_fd().as_raw_fd()),
-        ];
-        message
+    /// What is asked for it, in a request of its own or as the peer in another's.
+    fn describe<T>(&self, message: LinkMessageBuilder<T>) -> LinkMessageBuilder<T> {
+        let namespace = self.namespace.as_fd().as_raw_fd();
+        message.index(self.index).name(self.name).address(self.mac.to_vec()).mtu(self.mtu).setns_by_fd(namespace)
     }
 }
 
 /// Asks for a veth pair, each end in its own namespace from the start; both are down.
 pub(super) fn push_veth(batch: &mut Batch, one: &Device<'_>, other: &Device<'_>, ask: Ask) {
-    let mut message = one.message();
-    message.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(other.message()))),
-    ]));
+    let peer = other.describe(LinkMessageBuilder::<LinkUnspec>::default()).build();
+    let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
+    let message = one.describe(pair).build();
     batch.push(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL, ask);
 }
 
 /// Asks for an interface to be administratively up.
 pub(super) fn push_up(batch: &mut Batch, index: u32, ask: Ask) {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.header.flags = LinkFlags::Up;
-    message.header.change_mask = LinkFlags::Up;
+    let message = LinkUnspec::new_with_index(index).up().build();
     batch.push(RouteNetlinkMessage::SetLink(message), 0, ask);
 }
 

@@ -179,7 +179,7 @@ impl Host {
                 RouteTarget::Dev(_) => end.map(|(cable, side, _)| cable.indices[side]),
                 _ => None,
             };
-            route::push_route(&mut batch, &host.name, route, index);
+            route::push_route(&mut batch, &host.name, route, index)?;
         }
         self.namespace.route.demand(batch)
     }

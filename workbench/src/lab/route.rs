@@ -4,46 +4,38 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
+use netlink_packet_route::route::{RouteScope, RouteType};
+use rtnetlink::RouteMessageBuilder;
 
-use super::address::family;
-use super::error::Ask;
+use super::error::{Ask, LabError};
 use super::netlink::Batch;
 use crate::plan::{RoutePlan, RouteTarget};
 
 /// Asks for a route; `index` is that of the interface a [`RouteTarget::Dev`] names.
-pub(super) fn push_route(batch: &mut Batch, host: &str, route: &RoutePlan, index: Option<u32>) {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(route.destination);
-    message.header.destination_prefix_length = route.prefix_len;
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = RouteProtocol::Static;
-    message.header.scope = if index.is_some() { RouteScope::Link } else { RouteScope::Universe };
-    message.header.kind = match route.target {
+pub(super) fn push_route(batch: &mut Batch, host: &str, route: &RoutePlan, index: Option<u32>) -> Result<(), LabError> {
+    let ask = Ask::new(host, describe(route), &route.origin);
+    let kind = match route.target {
         RouteTarget::Via(_) | RouteTarget::Dev(_) => RouteType::Unicast,
         RouteTarget::Blackhole => RouteType::BlackHole,
         RouteTarget::Unreachable => RouteType::Unreachable,
         RouteTarget::Prohibit => RouteType::Prohibit,
         RouteTarget::Throw => RouteType::Throw,
     };
-    if route.prefix_len > 0 {
-        message.attributes.push(RouteAttribute::Destination(route_address(route.destination)));
-    }
+    let mut builder = RouteMessageBuilder::<IpAddr>::new().kind(kind);
+    builder = builder.destination_prefix(route.destination, route.prefix_len).map_err(|e| mixed(route, &e))?;
     if let RouteTarget::Via(gateway) = route.target {
-        message.attributes.push(RouteAttribute::Gateway(route_address(gateway)));
+        builder = builder.gateway(gateway).map_err(|e| mixed(route, &e))?;
     }
-    message.attributes.extend(index.map(RouteAttribute::Oif));
-    let ask = Ask::new(host, describe(route), &route.origin);
-    batch.push(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL, ask);
+    if let Some(index) = index {
+        builder = builder.scope(RouteScope::Link).output_interface(index);
+    }
+    batch.push(RouteNetlinkMessage::NewRoute(builder.build()), NLM_F_CREATE | NLM_F_EXCL, ask);
+    Ok(())
 }
 
-fn route_address(address: IpAddr) -> RouteAddress {
-    match address {
-        IpAddr::V4(address) => RouteAddress::Inet(address),
-        IpAddr::V6(address) => RouteAddress::Inet6(address),
-    }
+/// A gateway of another family than its destination's: the planner should have seen it.
+fn mixed(route: &RoutePlan, error: &dyn std::error::Error) -> LabError {
+    LabError::Plan { what: error.to_string(), origin: Box::new(route.origin.clone()) }
 }
 
 /// As ip-route(8) writes it: `route 10.0.0.0/8 via 10.1.0.2`, `route blackhole 10.9.0.0/16`.
