@@ -170,7 +170,7 @@ pub struct RunArgs {
     /// Write nothing and treat a missing snapshot as a difference.
     #[arg(long, env = "CI", value_parser = clap::builder::FalseyValueParser::new(), hide = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub ci: bool,
-    /// Print whole timelines also for runs that agree (the default where there is one run).
+    /// Tell every run's timeline, with all system calls. Without it: claims only, and of many files only what differs.
     #[arg(long, short)]
     pub verbose: bool,
 }

@@ -78,7 +78,7 @@ pub fn ip(arguments: &str) -> Outcome {
 }
 
 fn open_here(host: &str) -> Result<Capture> {
-    Ok(Capture::open_all(&[(host, this_namespace()?.as_fd())])?.remove(0))
+    Ok(Capture::open_all(&[(host, this_namespace()?.as_fd())])?.wait()?.remove(0))
 }
 
 /// Sends numbered datagrams, and drains between them if told to.
@@ -129,7 +129,7 @@ fn burst_over_a_link() -> Outcome {
     let server_ns = fresh_namespace()?;
     let peer = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&server_ns));
     let client_ns = this_namespace()?;
-    let mut captures = Capture::open_all(&[("client", client_ns.as_fd()), ("server", server_ns.as_fd())])?;
+    let mut captures = Capture::open_all(&[("client", client_ns.as_fd()), ("server", server_ns.as_fd())])?.wait()?;
     ip(&format!("link add eth0 type veth peer name eth0 netns {peer}"))?;
     ip("addr add 10.9.0.1/24 dev eth0")?;
     ip("link set eth0 up")?;
@@ -243,7 +243,9 @@ fn stamps_are_converted() -> Outcome {
 fn wrong_descriptor_is_an_error() -> Outcome {
     let not_a_namespace = File::open("/dev/null")?;
     let here = this_namespace()?;
-    let error = Capture::open_all(&[("client", here.as_fd()), ("server", not_a_namespace.as_fd())]).err();
+    let error = Capture::open_all(&[("client", here.as_fd()), ("server", not_a_namespace.as_fd())])
+        .and_then(workbench::record::packets::Opening::wait)
+        .err();
     let message = error.ok_or("a file is not a namespace")?.to_string();
     assert!(message.contains("host `server`"), "{message}");
     Ok(())

@@ -42,7 +42,7 @@ fn trial(name: &str, test: fn(&Evidence) -> Outcome) -> Trial {
 /// Traffic of every kind that is decoded, recorded at both ends of a link.
 fn record() -> Result<Evidence> {
     let (client_ns, server_ns) = (this_namespace()?, fresh_namespace()?);
-    let mut captures = Capture::open_all(&[("client", client_ns.as_fd()), ("server", server_ns.as_fd())])?;
+    let mut captures = Capture::open_all(&[("client", client_ns.as_fd()), ("server", server_ns.as_fd())])?.wait()?;
     let peer = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&server_ns));
     ip(&format!("link add eth0 type veth peer name eth0 netns {peer}"))?;
     in_namespace(&server_ns, || set_addresses(2))?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::stdio::Stdin;
 use super::watch::{Command, Seen, Watch};
 use super::{Job, Outcome, Refused, Unsupported, clock, tools, world};
-use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, Machine};
+use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, Machine, Process};
 use crate::lab::{Lab, LabError};
 use crate::plan::Plan;
 use crate::record::packets::{Capture, CaptureError};
@@ -60,9 +60,13 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let plan = &job.plan;
     let stdin = Stdin::open(&plan.command.stdin).map_err(os("open the command's standard input"))?;
     world::prepare(plan)?;
-    let lab = Lab::build(plan)?;
-    let captures = open_captures(&lab)?;
+    // Opening a capture waits for the kernel. What can be done meanwhile, is.
+    let mut opening = None;
+    let lab = Lab::build_watched(plan, |hosts| opening = Some(Capture::open_all(hosts)))?;
     let env = environment(plan);
+    let sysctls = lab.sysctls()?;
+    let asked = tools::versions(&plan.command.argv[..1], &job.known_tools, &env);
+    let captures = opening.map_or_else(|| Ok(Vec::new()), |opening| opening?.wait())?;
     let netns = lab
         .netns(&plan.command.host)
         .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
@@ -86,8 +90,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         machine: machine(job.engine, &seen, &lab),
         plan: plan.clone(),
         setup: lab.notes().to_vec(),
-        sysctls: lab.sysctls()?,
-        tools: tools::versions(&seen.processes, &job.known_tools, &env),
+        sysctls,
+        tools: tools::versions(&programs(&seen.processes), &asked, &env),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,
@@ -104,9 +108,9 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     Ok(evidence)
 }
 
-fn open_captures(lab: &Lab) -> Result<Vec<Capture>, Stop> {
-    let hosts: Vec<_> = lab.hosts().filter_map(|host| Some((host, lab.netns(host)?))).collect();
-    Ok(Capture::open_all(&hosts)?)
+/// The programs that ran, in the order of their start.
+fn programs(processes: &[Process]) -> Vec<String> {
+    processes.iter().filter_map(|process| process.argv.first().cloned()).collect()
 }
 
 /// A clean environment: nothing of the user's, no proxies, one language.

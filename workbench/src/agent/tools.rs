@@ -1,4 +1,4 @@
-//! Asks a program for its version, inside the lab, after the run: nothing of the machine can be touched by it there.
+//! Asks a program for its version, inside the lab: nothing of the machine can be touched by it there.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::clock::monotonic_ns;
-use crate::evidence::Process;
 
 /// Tried in order, until one prints something that looks like a version. Both `nc` know only `-h`.
 const QUESTIONS: [&str; 3] = ["--version", "-V", "-h"];
@@ -19,15 +18,14 @@ const PATIENCE_NS: i64 = 2_000_000_000;
 /// More programs than this in one run are somebody's shell script.
 const MOST_PROGRAMS: usize = 4;
 
-/// The versions of the programs that `processes` ran, `known` ones without asking.
+/// The versions of `programs`, `known` ones without asking.
 pub fn versions(
-    processes: &[Process],
+    programs: &[String],
     known: &BTreeMap<String, String>,
     env: &[(String, String)],
 ) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
-    for process in processes {
-        let Some(program) = process.argv.first() else { continue };
+    for program in programs {
         let name = program.rsplit('/').next().unwrap_or(program);
         if versions.contains_key(name) || versions.len() == MOST_PROGRAMS {
             continue;

@@ -18,7 +18,7 @@ use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
 
 /// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
 /// every capture says that they have …
-const QUIET_NS: i64 = 1_000_000;
+const QUIET_NS: u64 = 1_000_000;
 
 /// … and a lab that is never quiet is not waited for longer than this.
 const QUIET_LIMIT_NS: i64 = 20_000_000;
@@ -147,8 +147,8 @@ impl Watch {
         Ok(self.finish())
     }
 
-    /// Waits for something, at most `limit_ns`, and takes it. Returns whether there was anything.
-    fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<bool, Stop> {
+    /// Waits for something, at most `limit_ns`, and takes it.
+    fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<(), Stop> {
         let timeout = limit_ns.map(|ns| TimeSpec::from_duration(Duration::from_nanos(ns.max(0) as u64)));
         let descriptors = [Some(self.tracer.as_fd()), self.heartbeat.as_ref().map(Heartbeat::as_fd)]
             .into_iter()
@@ -157,12 +157,11 @@ impl Watch {
             .chain(self.captures.iter().map(Capture::as_fd));
         let mut fds: Vec<PollFd<'_>> = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match ppoll(&mut fds, timeout, None) {
-            Ok(0) => return Ok(false),
+            Ok(0) => return Ok(()),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(os("poll")(errno)),
         }
-        self.take()?;
-        Ok(true)
+        self.take()
     }
 
     /// Takes what every recorder has. Cheap where there is nothing.
@@ -212,8 +211,16 @@ impl Watch {
     /// Waits until the packets of the end itself are there.
     fn settle(&mut self) -> Result<(), Stop> {
         let limit = monotonic_ns() + QUIET_LIMIT_NS;
-        while monotonic_ns() < limit && self.wait_and_take(Some(QUIET_NS))? {}
-        self.take()
+        loop {
+            let mut fds: Vec<PollFd<'_>> =
+                self.captures.iter().map(|capture| PollFd::new(capture.as_fd(), PollFlags::POLLIN)).collect();
+            let quiet = TimeSpec::from_duration(Duration::from_nanos(QUIET_NS));
+            let is_quiet = matches!(ppoll(&mut fds, Some(quiet), None), Ok(0));
+            self.take()?;
+            if is_quiet || monotonic_ns() > limit {
+                return Ok(());
+            }
+        }
     }
 
     /// Sets every stamp to nanoseconds since zero.

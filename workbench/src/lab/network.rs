@@ -45,6 +45,18 @@ impl Lab {
     /// [`LabError::Unsupported`] where this kernel lacks what the plan needs, [`LabError::Refused`] with the kernel's
     /// words where it refuses something. What was built by then goes when the caller's namespace does.
     pub fn build(plan: &Plan) -> Result<Self, LabError> {
+        Self::build_watched(plan, |_| {})
+    }
+
+    /// As [`Lab::build`], and shows the hosts' namespaces to `watch` as soon as they exist, still empty: opening a
+    /// capture takes longer than all the rest, and need not wait for it.
+    ///
+    /// Threads that `watch` starts have to end by themselves: where the wire needs a process, it is forked only then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::build`].
+    pub fn build_watched(plan: &Plan, watch: impl FnOnce(&[(&str, BorrowedFd<'_>)])) -> Result<Self, LabError> {
         let _way_back = WayBack::remember()?;
         let wire = Namespace::current()?;
         requires::check(plan, &wire)?;
@@ -53,6 +65,8 @@ impl Lab {
             hosts.push(Host { plan: host.clone(), namespace: Namespace::create()?, netfilter: None });
         }
         wire.enter()?;
+        let seen: Vec<_> = hosts.iter().map(|host| (host.plan.name.as_str(), host.namespace.as_fd())).collect();
+        watch(&seen);
 
         let cables = Cable::number(&plan.links);
         if cables.iter().any(|cable| cable.wire.is_some()) {

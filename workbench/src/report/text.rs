@@ -19,13 +19,15 @@ pub struct Options {
     pub color: bool,
     /// Columns of the terminal; 100 is a good default.
     pub width: usize,
+    /// With the calls that are no claims: how the tool is written.
+    pub details: bool,
     /// Six decimals of a second instead of three.
     pub micros: bool,
 }
 
 impl Options {
     /// How a timeline is kept in a file: no colours, and as wide as documents are.
-    pub const KEPT: Self = Self { color: false, width: 100, micros: false };
+    pub const KEPT: Self = Self { color: false, width: 100, details: true, micros: false };
 }
 
 /// Select Graphic Rendition (ECMA-48, 8.3.117).
@@ -61,7 +63,8 @@ impl Style {
 pub fn render(evidence: &Evidence, timeline: &Timeline, verdict: &Verdict, options: Options) -> String {
     let mut out = head(evidence, timeline, options);
     out.push('\n');
-    let rows: Vec<Row> = collapse(&timeline.events).iter().map(|group| group.row(options)).collect();
+    let told: Vec<&Event> = timeline.events.iter().filter(|event| event.is_claim || options.details).collect();
+    let rows: Vec<Row> = collapse(&told).iter().map(|group| group.row(options)).collect();
     out.push_str(&table(&rows, options));
     output(&mut out, "stdout", &evidence.output.stdout, options);
     output(&mut out, "stderr", &evidence.output.stderr, options);
@@ -117,10 +120,10 @@ struct Group<'a> {
 }
 
 /// Details between two claims that differ in nothing but their result are one row, where the first of them stood.
-fn collapse(events: &[Event]) -> Vec<Group<'_>> {
+fn collapse<'a>(events: &[&'a Event]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut since_claim = 0;
-    for event in events {
+    for &event in events {
         let same = groups[since_claim..].iter_mut().find(|group| !event.is_claim && shape(group.first) == shape(event));
         match same {
             Some(group) => {

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -19,16 +20,25 @@ pub enum Forked {
     Child,
 }
 
-/// Forks this process, which must have one thread only: the child of a process with several may find locks held by
-/// threads that are not there (fork(2)).
+/// How long other threads may take to end.
+const ALONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Forks this process once it has one thread only: the child of a process with several may find locks held by threads
+/// that are not there (fork(2)). Threads that are about to end are waited for.
 ///
 /// # Errors
 ///
-/// `fork`'s errno, and an error if this process has more than one thread.
+/// `fork`'s errno, and an error if this process keeps more than one thread.
 pub fn fork() -> io::Result<Forked> {
-    let threads = std::fs::read_dir("/proc/self/task")?.count();
-    if threads != 1 {
-        return Err(io::Error::other(format!("expected a process with 1 thread, found {threads}")));
+    let since = Instant::now();
+    loop {
+        match std::fs::read_dir("/proc/self/task")?.count() {
+            1 => break,
+            threads if since.elapsed() > ALONE_WITHIN => {
+                return Err(io::Error::other(format!("expected a process with 1 thread, found {threads}")));
+            }
+            _ => std::thread::yield_now(),
+        }
     }
     // SAFETY: the process has one thread (checked above), so every lock in the child is in a known state.
     match unsafe { nix::unistd::fork() }? {

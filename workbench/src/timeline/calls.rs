@@ -15,6 +15,10 @@ use super::sockets::{How, Outcome, Sockets};
 use super::waits::Waits;
 use crate::evidence::{Call, Evidence, SocketAddress};
 
+/// A pause before a connection that is shorter than this is how a program is built (a resolver's thread that is waited
+/// for), not what it does (a second try after a second).
+const PAUSE_NS: i64 = 250_000_000;
+
 /// What the events of calls are made from.
 pub(super) struct Calls<'a> {
     pub evidence: &'a Evidence,
@@ -60,6 +64,7 @@ impl Calls<'_> {
         let label = self.flows.label(number);
         let is_claim = !asks_for_names(&connection.remote);
         let before = self.waits.before(call.tid, call.entry_ns).map(|chain| chain.wait(None));
+        let before = before.filter(|wait| wait.gap_ns >= PAUSE_NS);
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
         if let Some(how) = self.at_once(number, call) {
             return vec![entry(format!("connect to {label} {}", in_words(how)))];
@@ -83,13 +88,16 @@ impl Calls<'_> {
         let gap_ns = outcome.t_ns - call.entry_ns;
         let wait = Wait { gap_ns, timer: self.connect_timer(number, call, outcome) };
         let cause = if outcome.how == How::Interrupted { Cause::Interrupted } else { Cause::CallExit };
-        let mut placed = self.placed(outcome.call, cause, outcome.t_ns, text, Some(wait), is_claim);
+        // What interrupted it tells of the wait.
+        let wait = (cause != Cause::Interrupted).then_some(wait);
+        let mut placed = self.placed(outcome.call, cause, outcome.t_ns, text, wait, is_claim);
         let flow = self.flows.of_connection(number);
         let arrived = flow.and_then(|flow| answer_arrived_ns(self.flights, self.flows, flow, outcome.t_ns));
         placed.anchor_ns = anchor_of_return(outcome.t_ns, arrived);
         if cause == Cause::Interrupted {
             let of_process = self.evidence.signals.iter().filter(|s| s.pid == call.pid && s.t_ns >= outcome.t_ns);
             placed.anchor_ns = of_process.map(|s| s.t_ns).min().unwrap_or(outcome.t_ns);
+            placed.event.t_ns = placed.anchor_ns;
         }
         placed
     }

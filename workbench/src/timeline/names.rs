@@ -105,6 +105,22 @@ fn rules(plan: &Plan) -> impl Iterator<Item = &RulePlan> {
 /// The host's name alone where that is enough; `server/v6` where it has both families, `server/eth1` where several
 /// addresses of one family, so that two addresses never share a name.
 fn address_names(plan: &Plan) -> BTreeMap<IpAddr, String> {
+    let mut names = absent_names(plan);
+    names.extend(ends_names(plan));
+    names
+}
+
+/// Hosts that are declared and not there have a name as well, in the lab's `/etc/hosts` (hosts(5)).
+fn absent_names(plan: &Plan) -> BTreeMap<IpAddr, String> {
+    let lines = plan.etc.get("hosts").map(String::as_str).unwrap_or_default().lines();
+    let entry = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
+    };
+    lines.filter_map(entry).filter(|(ip, _): &(IpAddr, String)| !ip.is_loopback()).collect()
+}
+
+fn ends_names(plan: &Plan) -> BTreeMap<IpAddr, String> {
     ends(plan)
         .map(|end| {
             let siblings = ends(plan).filter(|other| other.host == end.host);

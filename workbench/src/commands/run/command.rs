@@ -36,9 +36,11 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     };
     let progress = Progress::new(args.format == Format::Text && std::io::stderr().is_terminal());
     let mut tally = Tally::default();
-    let is_single = plans.len() == 1;
     let engine = EngineKind::Host;
-    let conclude = Conclude { args, engine, terminal, is_verbose: args.verbose || is_single };
+    // One file is looked at; of many, or many times the same, only what differs.
+    let is_one_file = plans.iter().all(|(path, _)| *path == plans[0].0);
+    let is_telling = args.verbose || (is_one_file && args.repeat == 1);
+    let conclude = Conclude { args, engine, terminal, is_telling };
     let repeated: Vec<Arc<Plan>> =
         (0..args.repeat).flat_map(|_| plans.iter().map(|(_, plan)| Arc::clone(plan))).collect();
     let finished = runtime.block_on(async {

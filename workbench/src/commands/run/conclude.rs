@@ -24,7 +24,7 @@ pub struct Conclude<'a> {
     /// How to print.
     pub terminal: Terminal,
     /// Print timelines of runs that agree, too.
-    pub is_verbose: bool,
+    pub is_telling: bool,
 }
 
 /// A run, concluded.
@@ -121,15 +121,19 @@ impl Conclude<'_> {
         verdict: &verdict::Verdict,
         report: &RunReport,
     ) -> String {
-        let options =
-            text::Options { color: self.terminal.color_out, width: self.terminal.width, ..text::Options::KEPT };
+        let options = text::Options {
+            color: self.terminal.color_out,
+            width: self.terminal.width,
+            details: self.args.verbose,
+            ..text::Options::KEPT
+        };
         let status = &report.status;
         let headline = text::headline(evidence, timeline, options);
         let reason = report.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
-        if *status == Status::Pass && !self.is_verbose {
+        if *status == Status::Pass && !self.is_telling {
             return format!("{status:<12} {headline}\n");
         }
-        if *status == Status::Inconclusive && !self.is_verbose {
+        if *status == Status::Inconclusive && !self.is_telling {
             return format!("{status:<12} {headline}{reason}\n");
         }
         format!("{}\n", text::render(evidence, timeline, verdict, options))

@@ -60,20 +60,38 @@ struct Seen {
     end: usize,
 }
 
+/// Captures that are being opened, each on a thread of its own that ends when its capture is open.
+pub struct Opening {
+    threads: Vec<thread::JoinHandle<Result<Capture, CaptureError>>>,
+}
+
+impl Opening {
+    /// Waits until all captures are open.
+    ///
+    /// # Errors
+    /// The first host's whose capture cannot be started.
+    pub fn wait(self) -> Result<Vec<Capture>, CaptureError> {
+        let open = |thread: thread::JoinHandle<_>| thread.join().expect("a thread that opens a capture does not panic");
+        self.threads.into_iter().map(open).collect()
+    }
+}
+
 impl Capture {
     /// Starts a capture in each host's network namespace, all at once: each waits for an RCU grace period of 8 to
     /// 20 ms, and threads that wait together wait for the same one. The interfaces need not be there yet.
     ///
-    /// The threads end before it returns, and the caller's own namespace stays as it is.
+    /// The caller's own namespace stays as it is.
     ///
     /// # Errors
-    /// The first host's whose capture cannot be started.
-    pub fn open_all(hosts: &[(&str, BorrowedFd<'_>)]) -> Result<Vec<Capture>, CaptureError> {
-        thread::scope(|scope| {
-            let threads: Vec<_> =
-                hosts.iter().map(|&(host, netns)| scope.spawn(move || Self::open_on_own_thread(host, netns))).collect();
-            threads.into_iter().map(|t| t.join().expect("a thread that opens a capture does not panic")).collect()
-        })
+    /// A host's namespace cannot be kept open for its thread.
+    pub fn open_all(hosts: &[(&str, BorrowedFd<'_>)]) -> Result<Opening, CaptureError> {
+        let mut threads = Vec::new();
+        for &(host, netns) in hosts {
+            let (host, netns) = (host.to_owned(), netns.try_clone_to_owned());
+            let netns = netns.map_err(|source| CaptureError::Ring { host: host.clone(), source })?;
+            threads.push(thread::spawn(move || Self::open_on_own_thread(&host, netns.as_fd())));
+        }
+        Ok(Opening { threads })
     }
 
     /// Moves the calling thread into `netns` and leaves it there.

@@ -2,4 +2,4 @@
 
 mod capture;
 
-pub use capture::{Capture, CaptureError};
+pub use capture::{Capture, CaptureError, Opening};
