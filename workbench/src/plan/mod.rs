@@ -1,7 +1,16 @@
 //! Scenario to plan: everything decided, nothing done. See [`Plan`].
 
+mod baseline;
+mod build;
+mod describe;
+mod etc_files;
 mod model;
+mod origin;
+mod routing;
+#[cfg(test)]
+mod tests;
 
+pub use build::build;
 pub use model::{
     CommandPlan, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem, NetemPlan, Origin,
     PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind, RoutePlan, RouteTarget,

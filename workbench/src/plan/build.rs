@@ -1,0 +1,191 @@
+//! Scenario to plans, one for each run. Pure: reads nothing from the machine, and the same scenario gives the same plans.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::baseline;
+use super::etc_files::etc_files;
+use super::model::{
+    CommandPlan, Expectations, Expected, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, NetemPlan, Origin,
+    PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SysctlPlan,
+};
+use super::origin::{by_rule, origin};
+use super::routing;
+use crate::scenario::{End, Host, Link, Party, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin};
+
+/// Ethernet's own MTU, for links that state none.
+const DEFAULT_MTU: u32 = 1500;
+
+/// One plan for each run of a scenario, in the order of the file.
+pub fn build(scenario: &Scenario) -> Vec<Plan> {
+    let hosts: Vec<HostPlan> = scenario.hosts.iter().map(|host| host_plan(scenario, host)).collect();
+    let links: Vec<LinkPlan> =
+        (0..).zip(&scenario.links).map(|(index, link)| link_plan(scenario, index, link)).collect();
+    let plan = |run: &Run| Plan {
+        format_version: PLAN_FORMAT_VERSION,
+        scenario: scenario.name().to_owned(),
+        file: scenario.source.name.clone(),
+        about: scenario.about.as_ref().map(|about| about.value.clone()),
+        run: run.name.value.clone(),
+        requires: scenario.requires.iter().map(|requires| requirement(scenario, requires)).collect(),
+        hosts: hosts.clone(),
+        links: links.clone(),
+        etc: etc_files(scenario),
+        command: command(scenario, run),
+        expect: expectations(scenario, run),
+    };
+    scenario.runs.iter().map(plan).collect()
+}
+
+fn requirement(scenario: &Scenario, requires: &Spanned<Requires>) -> Requirement {
+    let what = match &requires.value {
+        Requires::Netem => RequirementKind::Netem,
+        Requires::Tool(name) => RequirementKind::Tool(name.clone()),
+        Requires::Kernel(version) => RequirementKind::Kernel(version.clone()),
+        Requires::Sysctl(name) => RequirementKind::Sysctl(name.clone()),
+    };
+    Requirement { what, origin: origin(&scenario.source, requires.span) }
+}
+
+fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
+    let name = &host.name.value;
+    let mut sysctls = baseline::sysctls(&baseline::Facts {
+        is_router: host.is_router,
+        interfaces: &scenario.interfaces_of(name),
+        addresses: &scenario.addresses_of(name),
+    });
+    sysctls.extend(host.sysctls.iter().map(|sysctl| SysctlPlan {
+        name: sysctl.name.value.clone(),
+        value: sysctl.value.clone(),
+        or: sysctl.or.as_ref().map(|or| or.value.clone()),
+        if_present: sysctl.if_present,
+        origin: origin(&scenario.source, sysctl.span),
+    }));
+    HostPlan {
+        name: name.clone(),
+        is_router: host.is_router,
+        sysctls,
+        routes: routing::routes(scenario, host),
+        rules: (1..).zip(&host.rules).map(|(n, rule)| rule_plan(scenario, name, n, rule)).collect(),
+        origin: origin(&scenario.source, host.name.span),
+    }
+}
+
+fn rule_plan(scenario: &Scenario, place: &str, number: usize, rule: &Rule) -> RulePlan {
+    let addresses = |party: &Option<Spanned<Party>>| match party.as_ref().map(|party| &party.value) {
+        None => Vec::new(),
+        Some(Party::Prefix(prefix)) => vec![(prefix.address, prefix.len)],
+        Some(Party::Host(name)) => {
+            scenario.addresses_of(name).into_iter().map(|address| (address, full_len(address))).collect()
+        }
+    };
+    let verb = match rule.action {
+        RuleAction::Drop => "drop",
+        RuleAction::Reject(_) => "reject",
+    };
+    RulePlan {
+        id: format!("{place}-{verb}-{number}"),
+        text: rule.text.clone(),
+        hook: rule.hook,
+        matching: rule.matching(),
+        from: addresses(&rule.from),
+        to: addresses(&rule.to),
+        action: rule.action,
+        origin: origin(&scenario.source, rule.span),
+    }
+}
+
+fn full_len(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn link_plan(scenario: &Scenario, index: u8, link: &Link) -> LinkPlan {
+    let mac = |end: usize| link.ends[end].mac.map_or([0x02, 0x09, 0, index, 0, end as u8 + 1], |mac| mac.value);
+    let end_plan = |own: usize| {
+        let (end, far) = (&link.ends[own], &link.ends[1 - own]);
+        // Rules of both directions are counted through, so that each has an id of its own.
+        let first_drop = if own == 0 { 1 } else { 1 + link.ends[0].drops.len() };
+        LinkEnd {
+            host: end.host.value.clone(),
+            interface: interface(scenario, link, end),
+            mac: mac(own),
+            addresses: end.addresses.iter().map(|a| (a.address, a.len.unwrap_or(full_len(a.address)))).collect(),
+            neighbours: neighbours(scenario, link, end, far, mac(1 - own)),
+            netem: end
+                .netem
+                .as_ref()
+                .map(|netem| NetemPlan { netem: netem.value.clone(), origin: origin(&scenario.source, netem.span) }),
+            drops: (first_drop..)
+                .zip(&end.drops)
+                .map(|(n, rule)| rule_plan(scenario, &link.name.value, n, rule))
+                .collect(),
+            is_down: end.is_down,
+        }
+    };
+    LinkPlan {
+        name: link.name.value.clone(),
+        ends: [end_plan(0), end_plan(1)],
+        mtu: link.mtu.map_or(DEFAULT_MTU, |mtu| mtu.value),
+        delay_ns: link.delay_ns.map_or(0, |delay| delay.value),
+        is_cut: link.is_cut,
+        origin: origin(&scenario.source, link.span),
+    }
+}
+
+fn interface(scenario: &Scenario, link: &Link, end: &End) -> String {
+    let host = &end.host.value;
+    let mut names = scenario.interfaces_of(host).into_iter().zip(scenario.ends_of(host));
+    let own = names.find(|(_, (other, _))| std::ptr::eq(*other, link));
+    own.map_or_else(String::new, |(name, _)| name)
+}
+
+/// What an end knows without asking: the far end, unless the link learns, and whatever its host pins on this link.
+fn neighbours(scenario: &Scenario, link: &Link, end: &End, far: &End, far_mac: [u8; 6]) -> Vec<NeighbourPlan> {
+    let mut known: BTreeMap<IpAddr, NeighbourPlan> = BTreeMap::new();
+    if !link.learns_neighbours {
+        for address in far.addresses.iter().map(|address| address.address) {
+            let origin = by_rule("pinned, so that no ARP precedes a packet");
+            known.insert(address, NeighbourPlan { address, mac: far_mac, origin });
+        }
+    }
+    let host = scenario.hosts.iter().find(|host| host.name.value == end.host.value);
+    for neighbour in host.into_iter().flat_map(|host| &host.neighbours) {
+        let address = neighbour.address.value;
+        if link.networks.iter().any(|network| network.contains(address)) {
+            let origin: Origin = origin(&scenario.source, neighbour.span);
+            known.insert(address, NeighbourPlan { address, mac: neighbour.mac.value, origin });
+        }
+    }
+    known.into_values().collect()
+}
+
+fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
+    CommandPlan {
+        host: run.host.value.clone(),
+        argv: run.argv.clone(),
+        env: run.env.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        stdin: match &run.stdin {
+            Stdin::Empty => StdinPlan::Empty,
+            Stdin::Silent => StdinPlan::Silent,
+            Stdin::Text(text) => StdinPlan::Text(text.clone()),
+            Stdin::File(path) => StdinPlan::File(path.clone()),
+        },
+        deadline_ns: run.deadline_ns,
+        origin: origin(&scenario.source, run.span),
+    }
+}
+
+fn expectations(scenario: &Scenario, run: &Run) -> Expectations {
+    fn expected<T: Clone>(scenario: &Scenario, claim: &Spanned<T>) -> Expected<T> {
+        Expected { value: claim.value.clone(), origin: origin(&scenario.source, claim.span) }
+    }
+    let expect = &run.expect;
+    Expectations {
+        exit: expect.exit.as_ref().map(|claim| expected(scenario, claim)),
+        signal: expect.signal.as_ref().map(|claim| expected(scenario, claim)),
+        after_ns: expect.after_ns.as_ref().map(|claim| expected(scenario, claim)),
+        within_ns: expect.within_ns.as_ref().map(|claim| expected(scenario, claim)),
+        stdout_contains: expect.stdout.iter().map(|claim| expected(scenario, claim)).collect(),
+        stderr_contains: expect.stderr.iter().map(|claim| expected(scenario, claim)).collect(),
+    }
+}
