@@ -1,5 +1,7 @@
 //! Wrong scenarios and what their authors are told: each `bad/NAME.kdl` with the text of its diagnostics, `bad/NAME.txt`.
 //!
+//! And right ones: what the repository ships parses, and is written as `workbench fmt` writes it.
+//!
 //! `UPDATE=1` writes the texts anew; read them before they are committed.
 
 use std::path::{Path, PathBuf};
@@ -8,22 +10,16 @@ use libtest_mimic::{Failed, Trial};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use workbench::scenario::{self, Diagnostics, SourceFile};
 
-/// One trial for each bad file, and some for files that are too bad to be kept.
+/// One trial for each bad file and for each scenario that is shipped, and some for files that are too bad to be kept.
 pub fn trials() -> Vec<Trial> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workbench/tests/bad");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the folder of bad scenarios")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "kdl"))
-        .collect();
-    files.sort();
-    let mut trials: Vec<Trial> = files
+    let bad = kdl_files("workbench/tests/bad")
         .into_iter()
-        .map(|path| {
-            let name = path.file_stem().expect("a stem").to_string_lossy().into_owned();
-            Trial::test(format!("language::bad::{name}"), move || is_told_as_expected(&path))
-        })
-        .collect();
+        .map(|path| Trial::test(format!("language::bad::{}", stem(&path)), move || is_told_as_expected(&path)));
+    let shipped = ["scenarios", "workbench/benches"].into_iter().flat_map(kdl_files).map(|path| {
+        Trial::test(format!("language::shipped::{}", stem(&path)), move || is_understood_and_formatted(&path))
+    });
+    let mut trials: Vec<Trial> = bad.chain(shipped).collect();
+    trials.push(Trial::test("language::every_example_of_the_documentation_is_a_scenario", examples_parse));
     trials.push(Trial::test("language::a_file_of_100_mb_is_refused_without_being_read", || {
         let file = tempfile::NamedTempFile::new()?;
         file.as_file().set_len(100_000_000)?;
@@ -43,6 +39,61 @@ pub fn trials() -> Vec<Trial> {
         if headlines == 50 { Ok(()) } else { Err(format!("{headlines} problems are told").into()) }
     }));
     trials
+}
+
+/// The `kdl` blocks of the language's own page.
+fn examples_parse() -> Result<(), Failed> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenario.md"))?;
+    let examples: Vec<&str> =
+        page.split("```kdl\n").skip(1).map(|rest| rest.split("```").next().unwrap_or("")).collect();
+    if examples.len() < 8 {
+        return Err(format!("only {} examples are found", examples.len()).into());
+    }
+    for text in examples {
+        let source = SourceFile { name: "docs/scenario.md".into(), text: text.into() };
+        let scenario = scenario::parse(&source).map_err(|diagnostics| Failed::from(rendered(&diagnostics)))?;
+        if workbench::plan::build(&scenario).len() != scenario.runs.len() {
+            return Err("a run has no plan".into());
+        }
+        if scenario::format(&source).expect("KDL") != text {
+            return Err(format!("`workbench fmt` would write it otherwise:\n{text}").into());
+        }
+    }
+    Ok(())
+}
+
+/// The `.kdl` files in a folder and below it.
+fn kdl_files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of the repository") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|extension| extension == "kdl") => files.push(path),
+                false => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().expect("a stem").to_string_lossy().into_owned()
+}
+
+fn is_understood_and_formatted(path: &Path) -> Result<(), Failed> {
+    let told = |diagnostics: Diagnostics| Failed::from(rendered(&diagnostics));
+    let source = SourceFile::read(path).map_err(told)?;
+    scenario::parse(&source).map_err(told)?;
+    let formatted = scenario::format(&source).map_err(told)?;
+    if formatted == source.text {
+        return Ok(());
+    }
+    let difference = similar::TextDiff::from_lines(&source.text, &formatted).unified_diff().to_string();
+    Err(format!("`workbench fmt` would write it otherwise:\n{difference}").into())
 }
 
 fn is_told_as_expected(path: &Path) -> Result<(), Failed> {

@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::origin::{by_rule, origin};
 use super::routing;
-use crate::scenario::{End, Host, Link, Party, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin};
+use crate::scenario::{End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin};
 
 /// Ethernet's own MTU, for links that state none.
 const DEFAULT_MTU: u32 = 1500;
@@ -76,7 +76,7 @@ fn rule_plan(scenario: &Scenario, place: &str, number: usize, rule: &Rule) -> Ru
         None => Vec::new(),
         Some(Party::Prefix(prefix)) => vec![(prefix.address, prefix.len)],
         Some(Party::Host(name)) => {
-            scenario.addresses_of(name).into_iter().map(|address| (address, full_len(address))).collect()
+            scenario.addresses_of(name).into_iter().map(|address| (address, Prefix::host(address).len)).collect()
         }
     };
     let verb = match rule.action {
@@ -95,10 +95,6 @@ fn rule_plan(scenario: &Scenario, place: &str, number: usize, rule: &Rule) -> Ru
     }
 }
 
-fn full_len(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
 fn link_plan(scenario: &Scenario, index: u8, link: &Link) -> LinkPlan {
     let mac = |end: usize| link.ends[end].mac.map_or([0x02, 0x09, 0, index, 0, end as u8 + 1], |mac| mac.value);
     let end_plan = |own: usize| {
@@ -109,7 +105,11 @@ fn link_plan(scenario: &Scenario, index: u8, link: &Link) -> LinkPlan {
             host: end.host.value.clone(),
             interface: interface(scenario, link, end),
             mac: mac(own),
-            addresses: end.addresses.iter().map(|a| (a.address, a.len.unwrap_or(full_len(a.address)))).collect(),
+            addresses: end
+                .addresses
+                .iter()
+                .map(|a| (a.address, a.len.unwrap_or(Prefix::host(a.address).len)))
+                .collect(),
             neighbours: neighbours(scenario, link, end, far, mac(1 - own)),
             netem: end
                 .netem

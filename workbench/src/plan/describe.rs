@@ -1,5 +1,6 @@
 //! A plan in words: everything that would be built, for people who want to read it before they run it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -14,11 +15,11 @@ impl Plan {
     pub fn describe(&self) -> String {
         let mut text = format!("{} / {}\n", self.scenario, self.run);
         if let Some(about) = &self.about {
-            let _ = writeln!(text, "\n{}", wrapped(about, "  "));
+            paragraphs(about).into_iter().for_each(|paragraph| section(&mut text, "", std::iter::once(paragraph)));
         }
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(link_text));
-        section(&mut text, "Hosts", self.hosts.iter().map(|host| host_text(self, host)));
+        section(&mut text, "Hosts", self.hosts.iter().map(host_text));
         section(&mut text, "Command", std::iter::once(command_text(&self.command)));
         section(&mut text, "Expected", expectation_texts(&self.expect).into_iter());
         section(
@@ -26,39 +27,50 @@ impl Plan {
             "/etc/hosts",
             self.etc.get("hosts").into_iter().flat_map(|hosts| hosts.lines()).map(str::to_owned),
         );
+        section(&mut text, "Sysctls that every lab pins", baselines(self).into_iter());
         text
     }
 }
 
-/// A headline and its entries, which may have several lines each; nothing at all without entries.
+/// A headline, if there is one, and its entries, which may have several lines each; nothing at all without entries.
 fn section(text: &mut String, headline: &str, entries: impl Iterator<Item = String>) {
     let entries: Vec<String> = entries.collect();
     if entries.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{headline}");
+    text.push('\n');
+    if !headline.is_empty() {
+        let _ = writeln!(text, "{headline}");
+    }
     for line in entries.iter().flat_map(|entry| entry.lines()) {
         let _ = writeln!(text, "  {line}");
     }
 }
 
-/// A text broken at spaces before column 100; paragraphs stay.
-fn wrapped(text: &str, indent: &str) -> String {
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let mut line = indent.to_owned();
-        for word in paragraph.split_whitespace() {
-            if line.len() > indent.len() && line.chars().count() + 1 + word.chars().count() > 100 {
-                lines.push(std::mem::replace(&mut line, indent.to_owned()));
-            }
-            if line.len() > indent.len() {
-                line.push(' ');
-            }
-            line.push_str(word);
+/// Words in lines of at most 100 columns, the later ones indented by `indent`.
+fn wrapped<'a>(words: impl Iterator<Item = &'a str>, indent: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in words {
+        let len = word.chars().count();
+        if column > 0 && column + 1 + len > 98 {
+            let _ = write!(text, "\n{indent}");
+            column = indent.len();
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
         }
-        lines.push(line.trim_end().to_owned());
+        text.push_str(word);
+        column += len;
     }
-    lines.join("\n")
+    text
+}
+
+/// A text in paragraphs, which empty lines separate.
+fn paragraphs(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let blocks = lines.split(|line| line.is_empty()).filter(|block| !block.is_empty());
+    blocks.map(|block| wrapped(block.iter().flat_map(|line| line.split_whitespace()), "")).collect()
 }
 
 fn requirement_text(what: &RequirementKind) -> String {
@@ -116,7 +128,7 @@ fn place_text(line: usize) -> String {
     format!("(line {line})")
 }
 
-fn host_text(plan: &Plan, host: &HostPlan) -> String {
+fn host_text(host: &HostPlan) -> String {
     let mut text = host.name.clone();
     if host.is_router {
         text.push_str(", a router");
@@ -128,36 +140,47 @@ fn host_text(plan: &Plan, host: &HostPlan) -> String {
     for rule in &host.rules {
         let _ = writeln!(text, "  {}", rule_text(rule));
     }
-    let (baseline, own): (Vec<&SysctlPlan>, Vec<&SysctlPlan>) =
-        host.sysctls.iter().partition(|sysctl| sysctl.origin.line == 0);
-    for sysctl in own {
+    for sysctl in host.sysctls.iter().filter(|sysctl| sysctl.origin.line > 0) {
         let _ = writeln!(text, "  sysctl {}  {}", sysctl_text(sysctl), place_text(sysctl.origin.line));
     }
-    let interfaces: Vec<&str> = plan
-        .links
-        .iter()
-        .flat_map(|link| &link.ends)
-        .filter(|end| end.host == host.name)
-        .map(|end| end.interface.as_str())
-        .collect();
-    text.push_str(&baseline_text(&baseline, &interfaces));
     text
 }
 
-/// The baseline, with what is the same for every interface told once.
-fn baseline_text(baseline: &[&SysctlPlan], interfaces: &[&str]) -> String {
-    let mut text = String::new();
-    let per_interface = |sysctl: &SysctlPlan| interfaces.iter().any(|eth| sysctl.name.split('.').nth(3) == Some(eth));
-    for sysctl in baseline.iter().filter(|sysctl| !per_interface(sysctl)) {
-        let _ = writeln!(text, "  baseline {}", sysctl_text(sysctl));
+/// The baseline of each host; hosts that have the same one are told together.
+fn baselines(plan: &Plan) -> Vec<String> {
+    let mut told: Vec<(String, Vec<&str>)> = Vec::new();
+    for host in &plan.hosts {
+        let ends = plan.links.iter().flat_map(|link| &link.ends).filter(|end| end.host == host.name);
+        let text = baseline_text(host, &ends.map(|end| end.interface.as_str()).collect::<Vec<_>>());
+        match told.iter_mut().find(|(other, _)| *other == text) {
+            Some((_, hosts)) => hosts.push(&host.name),
+            None => told.push((text, vec![&host.name])),
+        }
     }
-    let Some(first) = interfaces.first() else { return text };
-    for sysctl in baseline.iter().filter(|sysctl| sysctl.name.split('.').nth(3) == Some(first)) {
-        let general = sysctl.name.replacen(&format!(".{first}."), ".ETH.", 1);
-        let general = SysctlPlan { name: general, ..(*sysctl).clone() };
-        let _ = writeln!(text, "  baseline {}", sysctl_text(&general));
+    told.into_iter().map(|(text, hosts)| format!("{}\n{text}", hosts.join(", "))).collect()
+}
+
+/// A host's baseline, by the folder the sysctls are in, with what is the same for every interface told once.
+fn baseline_text(host: &HostPlan, interfaces: &[&str]) -> String {
+    let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for sysctl in host.sysctls.iter().filter(|sysctl| sysctl.origin.line == 0) {
+        let (folder, name) = sysctl.name.rsplit_once('.').unwrap_or(("", &sysctl.name));
+        let (parent, interface) = folder.rsplit_once('.').unwrap_or(("", folder));
+        let folder = match interfaces.iter().position(|name| *name == interface) {
+            None => folder.to_owned(),
+            Some(0) => format!("{parent}.ETH"),
+            Some(_) => continue,
+        };
+        folders.entry(folder).or_default().push(format!("{name}={}", shell_word(&sysctl.value)));
     }
-    let _ = writeln!(text, "  where ETH is {}", interfaces.join(", "));
+    let line = |(folder, settings): (&String, &Vec<String>)| {
+        let words = std::iter::once(folder.as_str()).chain(settings.iter().map(String::as_str));
+        format!("  {}\n", wrapped(words, "      "))
+    };
+    let mut text: String = folders.iter().map(line).collect();
+    if !interfaces.is_empty() {
+        let _ = writeln!(text, "  where ETH is {}", interfaces.join(" and "));
+    }
     text
 }
 

@@ -1,7 +1,7 @@
 //! What the planner decides for whole scenarios.
 
 use super::*;
-use crate::scenario::{SourceFile, parse};
+use crate::scenario::{Chance, Distribution, LossModel, Rate, Slot, SlotDistribution, SourceFile, parse};
 
 fn plans(text: &str) -> Vec<Plan> {
     let source = SourceFile { name: "some/test.kdl".into(), text: text.into() };
@@ -204,6 +204,62 @@ fn netem_without_an_end_acts_both_ways() {
 }
 
 #[test]
+fn every_parameter_of_netem_arrives() {
+    let plan = plan(
+        "
+        namespace a
+        namespace b
+        link a b {
+            netem from=a limit=500 delay=\"100ms\" jitter=\"10ms\" correlation=\"25%\" distribution=paretonormal ecn \\
+                loss=\"1%\" loss-correlation=\"50%\" duplicate=\"2%\" reorder=\"25%\" reorder-correlation=\"50%\" gap=5 \\
+                corrupt=0.001 corrupt-correlation=\"10%\" rate=\"1mbit\" overhead=-14 cell-size=48 cell-overhead=5 seed=42 {
+                slot min=\"1ms\" max=\"5ms\" packets=3 bytes=\"64KiB\"
+            }
+            netem from=b {
+                loss gemodel p=\"1%\" \"1-h\"=\"70%\"
+                slot distribution=normal delay=\"5ms\" jitter=\"1ms\"
+            }
+        }
+        run x in=a \"true\"
+        ",
+    );
+    let [a, b] = plan.links[0].ends.each_ref().map(|end| end.netem.clone().expect("netem").netem);
+    let chance = |probability, correlation| Some(Chance { probability, correlation });
+    let expected = Netem {
+        limit_packets: Some(500),
+        delay_ns: Some(100_000_000),
+        jitter_ns: Some(10_000_000),
+        delay_correlation: Some(0.25),
+        distribution: Some(Distribution::ParetoNormal),
+        loss: Some(LossModel::Random { probability: 0.01, correlation: 0.5 }),
+        ecn: true,
+        duplicate: chance(0.02, 0.0),
+        reorder: chance(0.25, 0.5),
+        gap: Some(5),
+        corrupt: chance(0.001, 0.1),
+        rate: Some(Rate {
+            bits_per_s: 1_000_000,
+            packet_overhead_bytes: -14,
+            cell_size_bytes: 48,
+            cell_overhead_bytes: 5,
+        }),
+        slot: Some(Slot {
+            min_delay_ns: 1_000_000,
+            max_delay_ns: 5_000_000,
+            packets: 3,
+            bytes: 65_536,
+            distribution: None,
+        }),
+        seed: Some(42),
+    };
+    assert_eq!(a, expected);
+    // What is left out of a loss model is what tc(8) leaves out: r is 1-p, 1-k is 0.
+    assert_eq!(b.loss, Some(LossModel::GilbertElliott { p: 0.01, r: 0.99, one_minus_h: 0.7, one_minus_k: 0.0 }));
+    let drawn = SlotDistribution { shape: Distribution::Normal, delay_ns: 5_000_000, jitter_ns: 1_000_000 };
+    assert_eq!(b.slot.expect("a slot").distribution, Some(drawn));
+}
+
+#[test]
 fn a_scenarios_own_sysctls_come_after_the_baseline_and_keep_their_place() {
     let plan =
         plan("namespace a {\n    sysctl \"net.ipv4.tcp_rmem\" 4096 8192 16384 or=1 // why\n}\nrun x in=a \"true\"");
@@ -274,7 +330,7 @@ fn a_description_holds_everything_and_nothing_that_steers_a_terminal() {
         "exit code 0",
         "after 1s",
         "10.9.0.2 server",
-        "tcp_congestion_control = reno",
+        "tcp_congestion_control=reno",
     ] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }

@@ -70,9 +70,7 @@ fn tags(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
 fn requires(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
     let mut fields = Fields::new(node, problems);
     let found = [
-        fields.argument(|v| {
-            v.one_of("a kernel feature", &[("netem", Requires::Netem)].map(|(n, _)| (n, ()))).map(|()| Requires::Netem)
-        }),
+        fields.argument(|v| v.one_of("a kernel feature", &[("netem", ())]).map(|()| Requires::Netem)),
         fields.property("tool", |v| program(v).map(Requires::Tool)),
         fields.property("kernel", |v| kernel_version(v).map(Requires::Kernel)),
         fields.property("sysctl", |v| decode_host::sysctl_name(v).map(Requires::Sysctl)),

@@ -115,7 +115,7 @@ fn command(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
 fn command_line(value: Value<'_>) -> Reading<Vec<String>> {
     let line = value.any_text()?;
     no_nul(&line)?;
-    words::split(&line).map_err(|misuse| misuse.problem.at(value.span_of(misuse.place)))
+    words::split(&line, &|part| value.span_of(part))
 }
 
 fn argument(value: Value<'_>) -> Reading<String> {

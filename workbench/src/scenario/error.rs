@@ -118,7 +118,8 @@ impl Diagnostics {
     }
 
     /// The problems, in the order of the file.
-    pub fn problems(&self) -> &[Problem] {
+    #[cfg(test)]
+    pub(crate) fn problems(&self) -> &[Problem] {
         &self.problems
     }
 

@@ -27,7 +27,7 @@ mod value;
 mod words;
 
 pub use address::{Family, Prefix};
-pub use error::{Diagnostics, Problem};
+pub use error::Diagnostics;
 pub use fault::{
     Chance, Distribution, Hook, LossModel, Netem, PortRange, Protocol, Rate, RejectWith, RuleAction, RuleMatch, Slot,
     SlotDistribution, TcpFlagsMatch, Which,

@@ -124,10 +124,9 @@ fn loss(node: &KdlNode, netem: &mut Netem, problems: &mut Vec<Problem>) {
         fields.problem(Problem::new("loss is given twice").help("one model for each netem"));
     }
     netem.loss = netem.loss.or(found);
-    match model {
-        Some(_) => fields.finish_leaf(),
-        // Without the model nobody knows which parameters it has.
-        None => {}
+    // Without the model nobody knows which parameters it has.
+    if model.is_some() {
+        fields.finish_leaf();
     }
 }
 

@@ -76,7 +76,7 @@ impl Scenario {
     ///
     /// The kernel could not take it: the next hop is no neighbour, the interface does not exist, the destination is
     /// connected already.
-    pub fn resolve_route(&self, host: &Host, route: &Route) -> Result<Vec<ResolvedRoute>, Problem> {
+    pub(crate) fn resolve_route(&self, host: &Host, route: &Route) -> Result<Vec<ResolvedRoute>, Problem> {
         let destinations = self.destinations(host, route);
         if let RouteTo::Dev(name) = &route.to.value
             && !self.interfaces_of(&host.name.value).contains(name)

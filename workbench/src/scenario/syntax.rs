@@ -172,7 +172,7 @@ fn explain(found: &KdlDiagnostic, tokens: &[Token<'_>]) -> Problem {
 /// kdl 6.7 starts the span of "Expected property value" at the beginning of the document; only its end is right.
 fn anchored(found: &KdlDiagnostic, tokens: &[Token<'_>]) -> SourceSpan {
     let end = found.span.offset() + found.span.len();
-    let last = tokens.iter().filter(|t| t.is_value() && t.offset < end).next_back();
+    let last = tokens.iter().rfind(|t| t.is_value() && t.offset < end);
     match (found.message.as_deref(), last) {
         (Some("Expected property value"), Some(token)) => token.span(),
         _ => found.span,

@@ -155,7 +155,7 @@ fn scaled(figure: &str, factor: u64) -> Result<u64, Wrong> {
 pub fn format_duration(ns: u64) -> String {
     let (unit, factor) = [("h", 3_600_000_000_000), ("min", 60_000_000_000)]
         .into_iter()
-        .find(|(_, factor)| ns >= *factor && ns % factor == 0)
+        .find(|(_, factor)| ns >= *factor && ns.is_multiple_of(*factor))
         .or_else(|| {
             [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)].into_iter().find(|(_, factor)| ns >= *factor)
         })

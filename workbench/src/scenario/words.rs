@@ -4,32 +4,37 @@
 //! how to ask for one.
 
 use std::ops::Range;
+use std::str::CharIndices;
+
+use miette::SourceSpan;
 
 use super::error::{Problem, quoted};
 
-/// What is wrong with a command line, and where in it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misuse {
-    pub(super) place: Range<usize>,
-    pub(super) problem: Problem,
-}
-
 /// Splits a command line: white space separates, `'…'` and `"…"` hold together, `\` takes the next character as it is.
-pub(super) fn split(line: &str) -> Result<Vec<String>, Misuse> {
+///
+/// `place` says where in the file a part of the line stands.
+pub(super) fn split(line: &str, place: &dyn Fn(Range<usize>) -> SourceSpan) -> Result<Vec<String>, Problem> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.char_indices();
     while let Some((at, c)) = chars.next() {
+        let span = |len: usize| place(at..at + len);
         match c {
             c if c.is_whitespace() => words.extend(word.take()),
-            '\'' => single_quoted(line, at, &mut chars, word.get_or_insert_default())?,
-            '"' => double_quoted(line, at, &mut chars, word.get_or_insert_default())?,
+            '\'' => {
+                let rest = chars.by_ref().map(|(_, c)| c);
+                single_quoted(rest, word.get_or_insert_default()).ok_or_else(|| unclosed(span(1)))?;
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                double_quoted(&mut chars, word, place)?.ok_or_else(|| unclosed(span(1)))?;
+            }
             '\\' => match chars.next() {
                 Some((_, escaped)) => word.get_or_insert_default().push(escaped),
-                None => return Err(misuse(at..line.len(), Problem::new("a `\\` at the end takes nothing with it"))),
+                None => return Err(Problem::new("a `\\` at the end takes nothing with it").at(span(1))),
             },
             c if is_shell_syntax(c) || (word.is_none() && matches!(c, '~' | '#')) => {
-                return Err(misuse(at..at + c.len_utf8(), needs_a_shell(c)));
+                return Err(needs_a_shell(c).at(span(c.len_utf8())));
             }
             c => word.get_or_insert_default().push(c),
         }
@@ -38,41 +43,37 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, Misuse> {
     Ok(words)
 }
 
-fn single_quoted(
-    line: &str,
-    at: usize,
-    chars: &mut std::str::CharIndices<'_>,
-    word: &mut String,
-) -> Result<(), Misuse> {
-    for (_, c) in chars.by_ref() {
+/// Everything up to the next `'`; `None` if there is none.
+fn single_quoted(chars: impl Iterator<Item = char>, word: &mut String) -> Option<()> {
+    for c in chars {
         match c {
-            '\'' => return Ok(()),
+            '\'' => return Some(()),
             c => word.push(c),
         }
     }
-    Err(unclosed(line, at))
+    None
 }
 
-/// In double quotes a shell still expands `$` and backquotes, and `\` escapes only what is special there (POSIX, 2.2.3).
+/// Everything up to the next `"`; `None` if there is none. A shell still expands `$` and backquotes here, and `\` escapes
+/// only what is special (POSIX, 2.2.3).
 fn double_quoted(
-    line: &str,
-    at: usize,
-    chars: &mut std::str::CharIndices<'_>,
+    chars: &mut CharIndices<'_>,
     word: &mut String,
-) -> Result<(), Misuse> {
-    while let Some((here, c)) = chars.next() {
+    place: &dyn Fn(Range<usize>) -> SourceSpan,
+) -> Result<Option<()>, Problem> {
+    while let Some((at, c)) = chars.next() {
         match c {
-            '"' => return Ok(()),
-            '$' | '`' => return Err(misuse(here..here + 1, needs_a_shell(c))),
+            '"' => return Ok(Some(())),
+            '$' | '`' => return Err(needs_a_shell(c).at(place(at..at + 1))),
             '\\' => match chars.next() {
                 Some((_, escaped @ ('"' | '\\' | '$' | '`'))) => word.push(escaped),
                 Some((_, other)) => word.extend(['\\', other]),
-                None => break,
+                None => return Ok(None),
             },
             c => word.push(c),
         }
     }
-    Err(unclosed(line, at))
+    Ok(None)
 }
 
 fn is_shell_syntax(c: char) -> bool {
@@ -91,17 +92,22 @@ fn needs_a_shell(c: char) -> Problem {
         .help("put it in single quotes if it is meant as it stands, or run a shell: \"sh\" \"-c\" \"…\"")
 }
 
-fn unclosed(line: &str, at: usize) -> Misuse {
-    misuse(at..line.len(), Problem::new("this quote is never closed").help("close it, or write `\\` before it"))
-}
-
-fn misuse(place: Range<usize>, problem: Problem) -> Misuse {
-    Misuse { place, problem }
+fn unclosed(span: SourceSpan) -> Problem {
+    let problem = Problem::new("this quote is never closed").at(span).label("opened here");
+    problem.help("close it, or write `\\` before it")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn split(line: &str) -> Result<Vec<String>, Problem> {
+        super::split(line, &|range| (range.start, range.len()).into())
+    }
+
+    fn place(problem: &Problem) -> usize {
+        miette::Diagnostic::labels(problem).expect("labels").next().expect("one").offset()
+    }
 
     #[test]
     fn words_are_cut_as_a_shell_cuts_them() {
@@ -134,7 +140,7 @@ mod tests {
             ("a \"b", 2),
             ("a \\", 2),
         ] {
-            assert_eq!(split(line).expect_err(line).place.start, at, "{line}");
+            assert_eq!(place(&split(line).expect_err(line)), at, "{line}");
         }
     }
 
