@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 
 use libtest_mimic::{Completion, Failed};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -139,16 +140,16 @@ pub fn in_lab(body: impl FnOnce() -> Result<(), String>) -> Result<Completion, F
     if !is_installed("ip") {
         return Ok(Completion::ignored_with("needs ip (iproute2)"));
     }
-    let (read, write) = nix::unistd::pipe()?;
+    let (mut read, write) = std::io::pipe()?;
     let writer = write.try_clone()?;
     let child = fork_child(move || {
         let outcome = enter_namespaces().and_then(|()| body());
         let text = outcome.err().unwrap_or_default();
-        i32::from(File::from(writer).write_all(text.as_bytes()).is_err())
+        i32::from((&writer).write_all(text.as_bytes()).is_err())
     })?;
     drop(write);
     let mut text = String::new();
-    File::from(read).read_to_string(&mut text)?;
+    read.read_to_string(&mut text)?;
     let status = nix::sys::wait::waitpid(child, None)?;
     match (text.as_str(), status) {
         ("", nix::sys::wait::WaitStatus::Exited(_, 0)) => Ok(Completion::Completed),
@@ -193,4 +194,30 @@ pub fn is_installed(program: &str) -> bool {
         .1
         .split(':')
         .any(|directory| PathBuf::from(directory).join(program).is_file())
+}
+
+/// A program of `workbench/tests/programs`, compiled once; `None` without a compiler.
+pub fn compiled(source: &'static str) -> Option<&'static str> {
+    static PROGRAMS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
+    let mut programs = PROGRAMS.lock().ok()?;
+    if let Some(program) = programs.get(source) {
+        return Some(program);
+    }
+    is_installed("gcc").then_some(())?;
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(source)
+        .with_extension("");
+    let source_path = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/workbench/tests/programs"
+    ))
+    .join(source);
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O1", "-pthread", "-Wno-unused-result", "-o"])
+        .arg(&program)
+        .arg(source_path);
+    gcc.status().ok()?.success().then_some(())?;
+    let program: &'static str = Box::leak(program.to_string_lossy().into_owned().into_boxed_str());
+    programs.insert(source, program);
+    Some(program)
 }

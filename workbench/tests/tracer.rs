@@ -1,10 +1,8 @@
 //! The tracer against real programs: what it follows, what it reports, and that it dies with whom it should.
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::io::{PipeReader, Read};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +10,7 @@ use workbench::evidence::{Arg, CallResult, Ending};
 use workbench::record::syscalls::{TraceError, TraceEvent, Tracer};
 use workbench::sys::fork::fork_child;
 
-use crate::traced::{Trace, command, in_lab, is_installed, trace, trace_command, wait_readable};
+use crate::traced::{Trace, command, compiled, in_lab, trace, trace_command, wait_readable};
 
 /// All trials of this file.
 pub fn trials() -> Vec<Trial> {
@@ -103,28 +101,8 @@ fn with_program(body: fn() -> Result<(), String>) -> Result<Completion, Failed> 
     }
 }
 
-/// The compiled test programs; `None` without a compiler.
 fn program() -> Option<&'static str> {
-    static PROGRAM: OnceLock<Option<(tempfile::TempDir, String)>> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| {
-        is_installed("gcc").then_some(())?;
-        let directory = tempfile::tempdir().ok()?;
-        let path = directory.path().join("tracees");
-        let source = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/workbench/tests/programs/tracees.c"
-        );
-        let compiled = Command::new("gcc")
-            .args(["-O1", "-pthread", "-o"])
-            .arg(&path)
-            .arg(source)
-            .status()
-            .ok()?;
-        compiled
-            .success()
-            .then(|| (directory, path.to_string_lossy().into_owned()))
-    });
-    program.as_ref().map(|(_, path)| path.as_str())
+    compiled("tracees.c")
 }
 
 fn trace_program(name: &str) -> Result<Trace, String> {
@@ -203,14 +181,12 @@ fn no_namespace() -> Result<(), String> {
 
 /// Runs a shell script and gives back what it printed with the trace.
 fn shell(script: &str) -> Result<(String, Trace), String> {
-    let (read, write) = nix::unistd::pipe().map_err(|e| e.to_string())?;
+    let (mut read, write) = std::io::pipe().map_err(|e| e.to_string())?;
     let mut command = command(&["sh", "-c", script])?;
-    command.stdout = write;
+    command.stdout = write.into();
     let trace = trace_command(command, |_, _| {})?;
     let mut text = String::new();
-    File::from(read)
-        .read_to_string(&mut text)
-        .map_err(|e| e.to_string())?;
+    read.read_to_string(&mut text).map_err(|e| e.to_string())?;
     Ok((text, trace))
 }
 
@@ -311,28 +287,28 @@ fn sender() -> Result<(), String> {
 }
 
 fn unreleased() -> Result<(), String> {
-    let (read, write) = nix::unistd::pipe().map_err(|e| e.to_string())?;
+    let (read, write) = std::io::pipe().map_err(|e| e.to_string())?;
     let mut command = command(&["sleep", "1000"])?;
-    command.stdout = write;
+    command.stdout = write.into();
     drop(Tracer::spawn(command).map_err(|e| e.to_string())?);
     // The end of file comes when nobody holds the other end any more.
     end_of_file(read)
 }
 
 fn agent_killed() -> Result<(), String> {
-    let (read, write) = nix::unistd::pipe().map_err(|e| e.to_string())?;
-    let (ready_read, ready_write) = nix::unistd::pipe().map_err(|e| e.to_string())?;
+    let (read, write) = std::io::pipe().map_err(|e| e.to_string())?;
+    let (mut ready_read, ready_write) = std::io::pipe().map_err(|e| e.to_string())?;
     let agent = fork_child(|| {
         let run = || -> Result<(), String> {
             let mut command = command(&["sh", "-c", "sleep 1000 & echo ready; sleep 1000"])?;
-            (command.stdout, command.stderr) = (ready_write, write);
+            (command.stdout, command.stderr) = (ready_write.into(), write.into());
             trace_command(command, |_, _| {}).map(drop)
         };
         i32::from(run().is_err())
     })
     .map_err(|e| e.to_string())?;
     let mut ready = [0; 6];
-    File::from(ready_read)
+    ready_read
         .read_exact(&mut ready)
         .map_err(|e| e.to_string())?;
     kill(agent, Signal::SIGKILL).map_err(|e| e.to_string())?;
@@ -340,10 +316,9 @@ fn agent_killed() -> Result<(), String> {
     end_of_file(read)
 }
 
-fn end_of_file(read: OwnedFd) -> Result<(), String> {
+fn end_of_file(mut read: PipeReader) -> Result<(), String> {
     let mut bytes = Vec::new();
-    File::from(read)
-        .read_to_end(&mut bytes)
+    read.read_to_end(&mut bytes)
         .map(drop)
         .map_err(|e| e.to_string())
 }
@@ -512,9 +487,9 @@ fn reuse() -> Result<(), String> {
 
 /// 40,000 calls are more than the pipe holds: the command must come to its end without anybody reading.
 fn slow_agent() -> Result<(), String> {
-    let (read, write) = nix::unistd::pipe().map_err(|e| e.to_string())?;
+    let (read, write) = std::io::pipe().map_err(|e| e.to_string())?;
     let mut command = command(&[program().unwrap_or_default(), "many"])?;
-    command.stdout = write;
+    command.stdout = write.into();
     let mut tracer = Tracer::spawn(command).map_err(|e| e.to_string())?;
     tracer.release().map_err(|e| e.to_string())?;
     end_of_file(read)?;
