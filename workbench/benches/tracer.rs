@@ -63,7 +63,8 @@ fn enter_namespaces() -> Outcome<()> {
 }
 
 fn compare(title: &str, argv: &[String], runs: usize, strace_runs: usize) -> Outcome<()> {
-    const WAYS: [(&str, fn(&[String]) -> Outcome<()>); 4] =
+    type Way = fn(&[String]) -> Outcome<()>;
+    const WAYS: [(&str, Way); 4] =
         [("nothing", plain), ("filter, no tracer", filtered), ("tracer", traced), ("strace --seccomp-bpf -f", straced)];
     let mut samples = WAYS.map(|_| Vec::with_capacity(runs));
     for round in 0..=runs {

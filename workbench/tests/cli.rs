@@ -87,12 +87,13 @@ fn agreeing_run() -> Result<(), Failed> {
     let file = scenario(folder.path(), "refused.kdl", &two_hosts("curl http://server/", ""));
     let accepted = workbench().arg("run").arg("--accept").arg(&file).output()?;
     expect(accepted.status.success(), texts(&accepted).0 + &texts(&accepted).1)?;
-    let snapshot = folder.path().join("snapshots/refused-it.snap");
+    let snapshot = folder.path().join("snapshots/refused/it.snap");
     let before = (fs::read(&snapshot)?, fs::metadata(&snapshot)?.modified()?);
     let again = workbench().arg("run").arg(&file).output()?;
     expect(again.status.success(), texts(&again).0)?;
     expect(before == (fs::read(&snapshot)?, fs::metadata(&snapshot)?.modified()?), "the snapshot is untouched")?;
-    let names: Vec<_> = fs::read_dir(folder.path().join("snapshots"))?.flatten().map(|e| e.file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(folder.path().join("snapshots/refused"))?.flatten().map(|e| e.file_name()).collect();
     expect(names.len() == 1, format!("nothing else was written: {names:?}"))
 }
 
@@ -107,7 +108,7 @@ fn changed_world() -> Result<(), Failed> {
     let (out, err) = texts(&output);
     expect(output.status.code() == Some(1), format!("{:?}: {out}{err}", output.status))?;
     expect(out.contains("retransmission 2"), format!("the diff names the third SYN: {out}"))?;
-    expect(folder.path().join("snapshots/retries-curl.snap.new").exists(), "a pending snapshot was written")
+    expect(folder.path().join("snapshots/retries/curl.snap.new").exists(), "a pending snapshot was written")
 }
 
 fn judged_again() -> Result<(), Failed> {
@@ -186,7 +187,7 @@ fn hidden_machine() -> Result<(), Failed> {
     let script =
         "ls /run /tmp /var/tmp /dev/shm $HOME | grep -v -e : -e home; ls /etc; env; id -u; cat /proc/self/uid_map";
     let folder = scratch();
-    let text = two_hosts(&format!("sh -c {script:?}"), "").replace("sh -c \\\"", "sh -c \\\"");
+    let text = two_hosts(&format!("sh -c {script:?}"), "");
     let file = scenario(folder.path(), "x.kdl", &text);
     let kept = folder.path().join("kept");
     let output = workbench()

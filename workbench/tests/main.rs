@@ -10,10 +10,15 @@ mod ci;
 mod cli;
 mod doctor;
 mod lab;
+mod language;
 mod leaks;
+mod normal;
 mod scenarios;
+mod strace_oracle;
 mod structure;
 mod support;
+mod traced;
+mod tracer;
 mod tshark_oracle;
 
 fn main() -> ExitCode {
@@ -26,9 +31,12 @@ fn main() -> ExitCode {
         cli::trials(),
         doctor::trials(),
         lab::trials(),
+        language::trials(),
         leaks::trials(),
         scenarios::trials(),
+        strace_oracle::trials(),
         structure::trials(),
+        tracer::trials(),
         tshark_oracle::trials(),
     ]
     .into_iter()

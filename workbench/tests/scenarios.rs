@@ -1,11 +1,14 @@
 //! The repository's own scenarios against their snapshots: a trial for each quick one, through the binary, as CI runs
 //! them. A run that this machine cannot do, or whose machine stalled, is no pass: it is counted as skipped.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::Value;
+use workbench::scenario::SourceFile;
+use workbench::snapshot::{Store, unreferenced};
 
 use crate::support::{no_labs, root, texts, workbench};
 
@@ -53,20 +56,12 @@ fn agrees(file: &Path) -> Result<Completion, Failed> {
 
 /// A snapshot that no run is held against proves nothing and misleads its reader.
 fn no_orphans() -> Result<(), Failed> {
-    let mut known = Vec::new();
+    let mut known = BTreeSet::new();
     for file in scenarios() {
-        let output = workbench().args(["plan", "--format", "json"]).arg(&file).output()?;
-        let plans: Value = serde_json::from_str(&texts(&output).0)?;
-        for plan in plans.as_array().into_iter().flatten() {
-            let name = |key: &str| plan[key].as_str().unwrap_or_default().to_owned();
-            known.push(format!("{}-{}.snap", name("scenario"), name("run")));
-        }
+        let store = Store::for_scenario(&file)?;
+        let scenario = workbench::scenario::parse(&SourceFile::read(&file)?)?;
+        known.extend(workbench::plan::build(&scenario).iter().map(|plan| store.path(&plan.run)));
     }
-    for entry in fs::read_dir(root().join("snapshots"))?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !known.contains(&name) {
-            return Err(format!("snapshots/{name} belongs to no run").into());
-        }
-    }
-    Ok(())
+    let orphans = unreferenced(&root().join("snapshots"), &known)?;
+    if orphans.is_empty() { Ok(()) } else { Err(format!("these belong to no run: {orphans:?}").into()) }
 }

@@ -224,7 +224,7 @@ mod tests {
     use crate::timeline::fixture::Fixture;
     use crate::verdict::judge;
 
-    const PLAIN: Options = Options { color: false, width: 100, micros: false };
+    const PLAIN: Options = Options::KEPT;
 
     fn rendered(run: &Fixture, options: Options) -> String {
         let timeline = build_from(&run.evidence, &run.flights);

@@ -56,13 +56,6 @@ pub fn no_labs() -> Option<&'static str> {
         .as_deref()
 }
 
-/// Why a tool cannot be used, if it is not in PATH.
-pub fn no_tool(name: &str) -> Option<String> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = std::env::split_paths(&paths).any(|folder| folder.join(name).is_file());
-    (!is_there).then(|| format!("{name} is not installed"))
-}
-
 /// A trial that needs labs: skipped, with the reason, where there are none.
 pub fn lab_trial(name: &'static str, body: fn() -> Result<(), Failed>) -> Trial {
     Trial::ignorable_test(name, move || match no_labs() {

@@ -50,7 +50,7 @@ fn every_number_outside_the_table_passes_and_every_one_inside_can_stop() {
     let traced: BTreeSet<u32> = table::all().map(|t| t.number as u32).collect();
     // Arguments under which every condition but TimedFutex's and OneOf's holds.
     let stopped = |number: u32| {
-        let candidates = [0, 9, libc::F_SETFL as u64, libc::FIONBIO as u64];
+        let candidates = [0, 9, libc::F_SETFL as u64, libc::FIONBIO];
         candidates.iter().any(|op| run(&program, NATIVE_ARCH, number, [3, *op, 0, 1, 0, 0]).0 == TRACE)
             || run(&program, NATIVE_ARCH, number, [3, 9, 0, 1, 0, 0]).0 == TRACE
     };
