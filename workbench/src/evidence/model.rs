@@ -80,6 +80,8 @@ pub struct Machine {
     pub arch: String,
     /// Length of a jiffy: the resolution of CLOCK_MONOTONIC_COARSE (`getconf CLK_TCK` is not it).
     pub tick_ns: u64,
+    /// CLOCK_REALTIME at zero, nanoseconds since 1970.
+    pub zero_realtime_ns: i64,
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, at zero and at the end: they drift apart when NTP slews.
     pub realtime_offsets: Vec<ClockPair>,
     /// How the delay of a link was made, where a plan has one: `netem` or `relay`.

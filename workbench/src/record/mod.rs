@@ -1,1 +1,3 @@
 //! The recorders: system calls (ptrace) and packets (AF_PACKET). They write evidence and reason about nothing.
+
+pub mod packets;

@@ -1,6 +1,7 @@
 //! What is printed or written for people and programs: terminal text, JSON, pcapng. Pure functions.
 
 pub mod json;
+pub mod pcapng;
 mod status;
 mod table;
 pub mod text;

@@ -1,1 +1,3 @@
 //! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.
+
+pub mod packet_ring;

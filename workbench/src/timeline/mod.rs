@@ -3,12 +3,27 @@
 mod build;
 mod calls;
 mod data;
+mod decode;
+mod decode_dns;
+mod decode_icmp;
+#[cfg(test)]
+mod decode_tests;
 mod ends;
 mod escape;
 mod event;
 #[cfg(test)]
 pub mod fixture;
 mod flight;
+mod flight_lanes;
+mod flight_order;
+mod flight_rules;
+#[cfg(test)]
+mod flight_rules_tests;
+mod flights;
+#[cfg(test)]
+mod flights_fixture;
+#[cfg(test)]
+mod flights_tests;
 mod flows;
 mod names;
 mod order;
@@ -24,4 +39,5 @@ pub use build::{build, build_from};
 pub use escape::escape;
 pub use event::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass, Wait};
 pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
+pub use flights::flights;
 pub use render::duration;

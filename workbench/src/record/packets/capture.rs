@@ -1,0 +1,145 @@
+//! The packet recorder: one capture for each host, on all its interfaces, kept in memory until the run is over.
+//!
+//! It decodes nothing and pairs nothing; it does not know when zero was.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::evidence::{CaptureLoss, Direction, Packet};
+use crate::sys::packet_ring::{Frame, PACKET_OUTGOING, PacketRing};
+
+/// A capture could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The namespace could not be entered.
+    #[error("host `{host}`: cannot enter its network namespace to record packets (setns)")]
+    Enter {
+        /// Host.
+        host: String,
+        /// The kernel's answer.
+        source: nix::Error,
+    },
+    /// The packet socket or its ring could not be made.
+    #[error("host `{host}`: cannot record packets (AF_PACKET socket with a receive ring; needs CONFIG_PACKET)")]
+    Ring {
+        /// Host.
+        host: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+/// Records all packets of one host. [`AsFd`] gives what poll(2) says is readable when packets wait for [`drain`].
+///
+/// Dropping a capture closes its socket, which takes tens of milliseconds; [`finish`] does not.
+///
+/// [`drain`]: Capture::drain
+/// [`finish`]: Capture::finish
+#[derive(Debug)]
+pub struct Capture {
+    host: String,
+    ring: PacketRing,
+    /// Names of the interfaces that packets were seen on, by index.
+    interfaces: BTreeMap<i32, String>,
+    seen: Vec<Seen>,
+    /// The packets' bytes, one after the other.
+    bytes: Vec<u8>,
+}
+
+/// A packet as it left the ring; its bytes stand in [`Capture::bytes`] up to `end`, from the one before on.
+#[derive(Debug)]
+struct Seen {
+    ifindex: i32,
+    direction: Direction,
+    realtime_ns: i64,
+    wire_len: u32,
+    end: usize,
+}
+
+impl Capture {
+    /// Starts a capture in each host's network namespace, all at once: each waits for an RCU grace period of 8 to
+    /// 20 ms, and threads that wait together wait for the same one. The interfaces need not be there yet.
+    ///
+    /// The threads end before it returns, and the caller's own namespace stays as it is.
+    ///
+    /// # Errors
+    /// The first host's whose capture cannot be started.
+    pub fn open_all(hosts: &[(&str, BorrowedFd<'_>)]) -> Result<Vec<Capture>, CaptureError> {
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                hosts.iter().map(|&(host, netns)| scope.spawn(move || Self::open_on_own_thread(host, netns))).collect();
+            threads.into_iter().map(|t| t.join().expect("a thread that opens a capture does not panic")).collect()
+        })
+    }
+
+    /// Moves the calling thread into `netns` and leaves it there.
+    fn open_on_own_thread(host: &str, netns: BorrowedFd<'_>) -> Result<Capture, CaptureError> {
+        setns(netns, CloneFlags::CLONE_NEWNET)
+            .map_err(|source| CaptureError::Enter { host: host.to_owned(), source })?;
+        let ring = PacketRing::open().map_err(|source| CaptureError::Ring { host: host.to_owned(), source })?;
+        Ok(Capture { host: host.to_owned(), ring, interfaces: BTreeMap::new(), seen: Vec::new(), bytes: Vec::new() })
+    }
+
+    /// Moves all packets that wait in the ring into memory, in order.
+    pub fn drain(&mut self) {
+        while let Some(ifindex) = self.take_one() {
+            if !self.interfaces.contains_key(&ifindex) {
+                // Asked for now, while the interface is there. It can have gone since: then its number has to do.
+                let name = self.ring.interface_name(ifindex).unwrap_or_else(|_| format!("if{ifindex}"));
+                self.interfaces.insert(ifindex, name);
+            }
+        }
+    }
+
+    /// Moves one packet and says which interface it was on.
+    fn take_one(&mut self) -> Option<i32> {
+        let Self { ring, seen, bytes, .. } = self;
+        ring.pop(|frame: Frame<'_>| {
+            bytes.extend_from_slice(frame.bytes);
+            seen.push(Seen {
+                ifindex: frame.ifindex,
+                direction: if frame.pkttype == PACKET_OUTGOING { Direction::Sent } else { Direction::Received },
+                realtime_ns: frame.realtime_ns,
+                wire_len: frame.wire_len,
+                end: bytes.len(),
+            });
+            frame.ifindex
+        })
+    }
+
+    /// Ends the capture: what was seen, in order, and how much was lost, if anything was.
+    ///
+    /// `to_zero` turns the kernel's stamps, nanoseconds on CLOCK_REALTIME, into nanoseconds since zero. A packet gets
+    /// its place in the order first and its stamp a moment later, so two packets that two CPUs record at the same time
+    /// may have stamps in the other order.
+    ///
+    /// The socket stays open until the process ends. Closing it would wait for RCU grace periods (24 ms measured),
+    /// and whoever finishes a capture is about to hand over its evidence and exit.
+    pub fn finish(mut self, to_zero: &dyn Fn(i64) -> i64) -> (Vec<Packet>, Option<CaptureLoss>) {
+        self.drain();
+        let lost = self.ring.take_drops().expect("PACKET_STATISTICS has no error for an open packet socket");
+        self.ring.leak();
+        let mut start = 0;
+        let packets = self.seen.iter().zip(0..).map(|(seen, seq)| Packet {
+            host: self.host.clone(),
+            interface: self.interfaces[&seen.ifindex].clone(),
+            seq,
+            direction: seen.direction,
+            t_ns: to_zero(seen.realtime_ns),
+            wire_len: seen.wire_len,
+            bytes: self.bytes[std::mem::replace(&mut start, seen.end)..seen.end].to_vec(),
+        });
+        let packets = packets.collect();
+        (packets, (lost > 0).then_some(CaptureLoss { host: self.host, packets: lost }))
+    }
+}
+
+impl AsFd for Capture {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+}
