@@ -3,7 +3,7 @@
 //! Arguments keep their structure (a descriptor is a descriptor, a timeout a length of time), because the verdict needs
 //! to know which wait was armed for how long on which socket; text is made from them when somebody wants to read.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,15 @@ pub enum SocketAddress {
         /// Port.
         port: u16,
     },
+    /// AF_INET6 with a scope: the address belongs to one interface (`fe80::/10`).
+    Scoped {
+        /// Address.
+        ip: Ipv6Addr,
+        /// Port.
+        port: u16,
+        /// Interface index in the host's namespace.
+        scope_id: u32,
+    },
     /// AF_UNIX: a path, `@name` for an abstract one, empty for an unnamed one.
     Unix(String),
     /// AF_NETLINK.
@@ -83,7 +92,8 @@ pub enum Arg {
     Fd(i32),
     /// A number.
     Int(i64),
-    /// A constant or flags by name: `SOCK_STREAM|SOCK_NONBLOCK`.
+    /// A constant, flags or a signal set by name, as strace writes them: `SOCK_STREAM|SOCK_NONBLOCK`, `[INT TERM]`,
+    /// `SO_RCVTIMEO_OLD`.
     Symbol(String),
     /// An address in memory, which says nothing outside its process; NULL is 0.
     Pointer(u64),
@@ -99,8 +109,22 @@ pub enum Arg {
     Text(String),
     /// A list of texts: `execve`'s argv.
     Texts(Vec<String>),
+    /// `execve`'s environment, counted only: its values are the machine's and may be secrets.
+    Environment {
+        /// Address in memory.
+        address: u64,
+        /// How many variables.
+        count: u64,
+    },
     /// A socket's address.
     Address(SocketAddress),
+    /// A length passed by address, which the kernel changes: `socklen_t *`. In a message header, `msg_namelen`.
+    Length {
+        /// As passed in.
+        given: i64,
+        /// As it came back; `None` before the return and when the call failed.
+        returned: Option<i64>,
+    },
     /// `poll`'s set or `epoll_wait`'s result.
     Poll(Vec<PollEntry>),
     /// `select`'s set: descriptors, as passed in and as they came back.
@@ -112,24 +136,50 @@ pub enum Arg {
     },
     /// A length of time that arms a wait; `None` is "for ever" (NULL, or -1 for `poll`).
     Timeout {
-        /// How long.
+        /// How long. Where the call names an instant (`at_ns`), what lay between its entry and that instant.
         ns: Option<u64>,
         /// How the call writes it, for rendering: `ms`, `timeval`, `timespec`, `s`.
         form: TimeForm,
+        /// The instant on the call's own clock, where it names one (TIMER_ABSTIME, FUTEX_WAIT_BITSET).
+        at_ns: Option<u64>,
+        /// What was left of it at the return, where the kernel writes that back (`select`, `pselect6`, `ppoll`).
+        left_ns: Option<u64>,
     },
     /// An interval timer's setting: value and interval (`setitimer`, `timerfd_settime`, `timer_settime`).
     Timer {
-        /// Until it fires; 0 disarms.
+        /// Until it fires; 0 disarms. Where the call names an instant (`at_ns`), what lay ahead of its entry.
         value_ns: u64,
         /// From then on, every.
         interval_ns: u64,
         /// As in [`Arg::Timeout`].
         form: TimeForm,
+        /// The instant on the timer's own clock, where the call names one (TIMER_ABSTIME).
+        at_ns: Option<u64>,
     },
     /// A structure with named members: `{events=EPOLLIN, data=5}`.
     Struct(Vec<(String, Arg)>),
     /// Several of something: an iovec, `[0]` of `getsockopt`.
     List(Vec<Arg>),
+    /// `restart_syscall`: the interrupted call that the kernel takes up again.
+    Resumes(String),
+}
+
+impl Arg {
+    /// A length of time from the call's entry on.
+    pub fn timeout(ns: Option<u64>, form: TimeForm) -> Self {
+        Self::Timeout { ns, form, at_ns: None, left_ns: None }
+    }
+
+    /// The first of these arguments, or of what is inside them, for which `find` has an answer.
+    fn find<'a, T>(args: &'a [Self], find: &impl Fn(&'a Self) -> Option<T>) -> Option<T> {
+        args.iter().find_map(|arg| {
+            find(arg).or_else(|| match arg {
+                Self::List(items) => Self::find(items, find),
+                Self::Struct(members) => members.iter().find_map(|(_, m)| Self::find(std::slice::from_ref(m), find)),
+                _ => None,
+            })
+        })
+    }
 }
 
 /// How a call writes a time.
@@ -155,16 +205,20 @@ impl Call {
         })
     }
 
-    /// The socket address among the arguments.
+    /// The first socket address among the arguments, message headers included.
     pub fn address(&self) -> Option<&SocketAddress> {
-        self.args.iter().find_map(|a| match a {
+        Arg::find(&self.args, &|a| match a {
             Arg::Address(address) => Some(address),
             _ => None,
         })
     }
 
-    /// The wait this call arms: `None` if it arms none, `Some(None)` for ever, `Some(Some(ns))` so long.
+    /// The wait this call arms: `None` if it arms none, `Some(None)` for ever, `Some(Some(ns))` so long. A socket
+    /// option's timeout arms nothing yet.
     pub fn timeout_ns(&self) -> Option<Option<u64>> {
+        if matches!(self.name.as_str(), "setsockopt" | "getsockopt") {
+            return None;
+        }
         self.args.iter().find_map(|a| match a {
             Arg::Timeout { ns, .. } => Some(*ns),
             _ => None,

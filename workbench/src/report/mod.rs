@@ -3,6 +3,7 @@
 pub mod json;
 pub mod pcapng;
 mod status;
+pub mod strace;
 mod table;
 pub mod text;
 

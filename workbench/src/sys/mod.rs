@@ -1,3 +1,6 @@
 //! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.
 
+pub mod fork;
 pub mod packet_ring;
+pub mod ptrace;
+pub mod seccomp;

@@ -4,6 +4,7 @@ use super::calls::Calls;
 use super::ends;
 use super::event::Timeline;
 use super::flight::Flight;
+use super::flights::flights;
 use super::flows::Flows;
 use super::names::Names;
 use super::order::in_order;
@@ -24,7 +25,8 @@ pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     let flows = Flows::new(evidence, flights, &sockets, &names);
     let waits = Waits::new(evidence);
     let calls = Calls { evidence, flights, names: &names, sockets: &sockets, flows: &flows, waits: &waits }.events();
-    let packets = Packets { evidence, flights, names: &names, flows: &flows, waits: &waits }.events();
+    let packets =
+        Packets { evidence, flights, names: &names, sockets: &sockets, flows: &flows, waits: &waits }.events();
     let mut placed = ends::setup(evidence);
     placed.extend(ends::processes(evidence, &names));
     placed.extend(calls);
@@ -32,9 +34,4 @@ pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     placed.extend(ends::signals(evidence, &names, &sockets));
     placed.push(ends::end(evidence, &waits, &placed));
     Timeline { events: in_order(placed) }
-}
-
-/// Stands in until pairing exists.
-fn flights(_evidence: &Evidence) -> Vec<Flight> {
-    Vec::new()
 }

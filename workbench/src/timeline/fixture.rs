@@ -47,17 +47,17 @@ pub fn symbol(name: &str) -> Arg {
 
 /// A timeout in milliseconds; -1 is for ever.
 pub fn ms(ms: i64) -> Arg {
-    Arg::Timeout { ns: u64::try_from(ms).ok().map(|ms| ms * 1_000_000), form: TimeForm::Ms }
+    Arg::timeout(u64::try_from(ms).ok().map(|ms| ms * 1_000_000), TimeForm::Ms)
 }
 
 /// A timeout in nanoseconds.
 pub fn timeout(ns: u64) -> Arg {
-    Arg::Timeout { ns: Some(ns), form: TimeForm::Timespec }
+    Arg::timeout(Some(ns), TimeForm::Timespec)
 }
 
 /// A timer that fires once.
 pub fn timer(value_ns: u64) -> Arg {
-    Arg::Timer { value_ns, interval_ns: 0, form: TimeForm::Timespec }
+    Arg::Timer { value_ns, interval_ns: 0, form: TimeForm::Timespec, at_ns: None }
 }
 
 /// `poll`'s set with one descriptor.
@@ -98,6 +98,7 @@ impl Fixture {
                 kernel: "6.18.44".into(),
                 arch: "x86_64".into(),
                 tick_ns: 4_000_000,
+                zero_realtime_ns: 0,
                 realtime_offsets: Vec::new(),
                 wire: None,
             },

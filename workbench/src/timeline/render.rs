@@ -56,7 +56,9 @@ impl Renderer<'_> {
                 let texts: Vec<String> = texts.iter().map(|text| format!("\"{}\"", escape(text))).collect();
                 format!("[{}]", texts.join(", "))
             }
+            Arg::Environment { .. } => "environment".into(),
             Arg::Address(address) => self.address(call, address),
+            Arg::Length { given, returned } => returned.unwrap_or(*given).to_string(),
             Arg::Poll(entries) => {
                 let entries: Vec<String> = entries
                     .iter()
@@ -78,6 +80,7 @@ impl Renderer<'_> {
             Arg::Timer { value_ns, interval_ns, .. } => {
                 format!("{}, then every {}", duration(*value_ns), duration(*interval_ns))
             }
+            Arg::Resumes(interrupted) => format!("interrupted {}", escape(interrupted)),
             Arg::Struct(members) => {
                 let members: Vec<String> =
                     members.iter().map(|(name, value)| format!("{name}={}", self.arg(index, call, value))).collect();
@@ -97,6 +100,7 @@ impl Renderer<'_> {
                 format!("{}:{}", self.names.address(*ip), if *port == 0 { "0" } else { "port" })
             }
             SocketAddress::Inet { ip, port } => self.names.place(ip.to_canonical(), *port),
+            SocketAddress::Scoped { ip, port, .. } => self.names.place((*ip).into(), *port),
             SocketAddress::Unix(path) => format!("\"{}\"", escape(path)),
             SocketAddress::Netlink { .. } => "netlink".into(),
             SocketAddress::Unspec => "AF_UNSPEC".into(),
