@@ -132,10 +132,13 @@ fn tshark(evidence: &Evidence, comments: &BTreeMap<usize, Vec<String>>) -> Resul
         tcp.flags tcp.window_size_value tcp.len udp.srcport udp.dstport udp.length dns.id dns.qry.name dns.qry.type \
         dns.flags.response dns.flags.rcode dns.count.answers icmp.type icmp.code icmpv6.type icmpv6.code arp.opcode \
         arp.src.proto_ipv4 arp.dst.proto_ipv4 eth.type";
-    let mut file = tempfile::NamedTempFile::new()?;
-    pcapng::write(evidence, comments, &mut file)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("packets.pcapng");
+    pcapng::write(evidence, comments, &mut File::create(&path)?)?;
     let mut command = Command::new("tshark");
-    command.args(["-n", "-r"]).arg(file.path()).args(["-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]);
+    // A home without preferences: what the user configured must not change what is shown.
+    command.env("HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
+    command.args("-n -T fields -E separator=| -E occurrence=a -r".split(' ')).arg(&path);
     command.args(FIELDS.split_whitespace().flat_map(|field| ["-e", field]));
     let output = command.stderr(Stdio::piped()).output()?;
     if !output.status.success() {

@@ -4,7 +4,8 @@
 //! frame over as soon as it is written: a packet was visible 0.04 ms after it was sent, 0.1 ms at most. TPACKET_V3 hands
 //! over whole blocks, when one is full or when its timer fires. With a timer of 1 ms that took 0.7 ms, 1.4 ms at most,
 //! and a thousand wake-ups of an idle machine every second, for the timer never stops: in virtual time nothing else
-//! would tick. The price is a wake-up of the reader for nearly every packet of a burst, about 2 us of its time.
+//! would tick. The price is paid in bursts: a wake-up of the reader for every seven packets instead of two hundred, and
+//! 2.5 us of its time for each packet instead of 0.3.
 //!
 //! What the packets mean, and where they are kept, is not decided here.
 

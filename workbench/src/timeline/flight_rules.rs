@@ -131,7 +131,7 @@ impl Gate<'_> {
             Which::After(n) => self.packets > u64::from(n),
             Which::Every(n) => self.packets.is_multiple_of(u64::from(n)),
             Which::AfterBytes(bytes) => self.bytes > bytes,
-            Which::Chance(_) => clue.looks_taken,
+            Which::Chance(probability) => probability >= 1.0 || clue.looks_taken,
         };
         let takes = is_chosen && clue.may_be_taken && self.left != Some(0);
         if takes {
