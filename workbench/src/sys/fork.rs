@@ -4,7 +4,6 @@
 
 use std::io;
 
-use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, Pid, fork};
 
 /// Forks; the child runs `body`, leaves by `_exit` with its result, and never comes back into the caller's code.
@@ -27,10 +26,15 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// Gives every signal its default disposition again: an ignored one (Rust ignores SIGPIPE) would stay so over `execve`.
+/// Without libc, which keeps two realtime signals to itself.
 pub fn default_signals() {
-    for which in Signal::iterator() {
-        // SAFETY: SIG_DFL runs no code of ours. SIGKILL and SIGSTOP cannot be set, and need not be.
-        let _ = unsafe { signal(which, SigHandler::SigDfl) };
+    /// The kernel's `struct sigaction`, all zero: SIG_DFL, no flags, nothing blocked. No architecture's is larger.
+    static DEFAULT: [u64; 4] = [0; 4];
+    const SIGNALS: i32 = 64;
+    for signal in 1..=SIGNALS {
+        // SAFETY: the kernel only reads `DEFAULT`, and SIG_DFL runs no code of ours. SIGKILL and SIGSTOP cannot be set,
+        // and need not be.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), std::ptr::null::<u64>(), 8) };
     }
 }
 

@@ -103,10 +103,18 @@ fn socket_address(address: &SocketAddress) -> String {
             None => format!("{{sa_family=AF_UNIX, sun_path={}}}", quote::path(path)),
         },
         SocketAddress::Netlink { pid, groups } => {
-            format!("{{sa_family=AF_NETLINK, nl_pid={pid}, nl_groups={groups:08x}}}")
+            // C's %#08x: a zero has no prefix.
+            let groups = if *groups == 0 { "00000000".to_owned() } else { format!("{groups:#08x}") };
+            format!("{{sa_family=AF_NETLINK, nl_pid={pid}, nl_groups={groups}}}")
         }
         SocketAddress::Unspec => "{sa_family=AF_UNSPEC}".to_owned(),
-        SocketAddress::Other(family) => format!("{{sa_family={family:#x}}}"),
+        SocketAddress::Other(family) => match i32::from(*family) {
+            libc::AF_INET => "{sa_family=AF_INET}".to_owned(),
+            libc::AF_INET6 => "{sa_family=AF_INET6}".to_owned(),
+            libc::AF_NETLINK => "{sa_family=AF_NETLINK}".to_owned(),
+            libc::AF_PACKET => "{sa_family=AF_PACKET}".to_owned(),
+            _ => format!("{{sa_family={family:#x}}}"),
+        },
     }
 }
 

@@ -81,10 +81,15 @@ pub fn address(call: &CallStop, at: u64, len: i64) -> Arg {
     decoded.map_or(Arg::Pointer(at), Arg::Address)
 }
 
-/// A `struct sockaddr` (socket.h, in.h, un.h, netlink.h); `None` if it is shorter than its family needs.
-pub fn decode_address(bytes: &[u8]) -> Option<SocketAddress> {
+/// A `struct sockaddr`; `None` if it has not even a family.
+fn decode_address(bytes: &[u8]) -> Option<SocketAddress> {
     let (family, rest) = bytes.split_first_chunk::<2>()?;
     let family = u16::from_ne_bytes(*family);
+    Some(decode_family(family, rest).unwrap_or(SocketAddress::Other(family)))
+}
+
+/// What follows the family (in.h, un.h, netlink.h); `None` if it is shorter than its family needs.
+fn decode_family(family: u16, rest: &[u8]) -> Option<SocketAddress> {
     Some(match i32::from(family) {
         libc::AF_INET => {
             let (port, rest) = rest.split_first_chunk()?;
@@ -145,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn an_address_shorter_than_its_family_needs_is_none() {
-        assert_eq!(decode_address(&[2, 0, 0, 80, 10]), None);
+    fn an_address_shorter_than_its_family_needs_is_a_family_only() {
+        assert_eq!(decode_address(&[2, 0, 0, 80, 10]), Some(SocketAddress::Other(2)));
         assert_eq!(decode_address(&[2]), None);
         assert_eq!(decode_address(&[]), None);
     }

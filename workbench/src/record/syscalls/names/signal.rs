@@ -11,6 +11,7 @@ const LAST: i32 = 64;
 pub fn name(number: i32) -> String {
     match Signal::try_from(number) {
         Ok(signal) => signal.as_str().to_owned(),
+        Err(_) if number == KERNEL_SIGRTMIN => "SIGRTMIN".to_owned(),
         Err(_) if (KERNEL_SIGRTMIN..=LAST).contains(&number) => format!("SIGRT_{}", number - KERNEL_SIGRTMIN),
         Err(_) => number.to_string(),
     }
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn realtime_signals_are_named_by_the_kernels_numbers() {
         assert_eq!(name(14), "SIGALRM");
-        assert_eq!(name(32), "SIGRT_0");
+        assert_eq!(name(32), "SIGRTMIN");
         assert_eq!(name(34), "SIGRT_2");
         assert_eq!(name(64), "SIGRT_32");
         assert_eq!(name(0), "0");

@@ -1,0 +1,175 @@
+//! Lines of strace and of our renderer made comparable: what differs from run to run by nature is replaced.
+
+/// Who wrote a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Our renderer.
+    Ours,
+    /// strace with `-y`.
+    Strace,
+}
+
+/// A line to compare; `None` for a call that our filter leaves out on purpose.
+pub fn normal(side: Side, line: &str) -> Option<String> {
+    let line = match side {
+        Side::Ours => line.to_owned(),
+        Side::Strace => {
+            let (bare, descriptors) = without_descriptor_names(line);
+            if !is_recorded(&bare, &descriptors) {
+                return None;
+            }
+            bare
+        }
+    };
+    Some(replace(&line))
+}
+
+/// Takes the names that `-y` adds to descriptors, `3<socket:[4711]>`, out of a line, and gives them back in order.
+/// Repeated spaces, with which strace aligns results, become one.
+fn without_descriptor_names(line: &str) -> (String, Vec<(i32, String)>) {
+    let mut bare = String::new();
+    let mut names = Vec::new();
+    let mut is_quoted = false;
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let number: String = bare
+            .chars()
+            .rev()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        match c {
+            '\\' if is_quoted => bare.extend([Some(c), rest.next()].into_iter().flatten()),
+            '"' => {
+                is_quoted = !is_quoted;
+                bare.push(c);
+            }
+            '<' if !is_quoted && bare.ends_with("AT_FDCWD") => {
+                rest.by_ref().take_while(|c| *c != '>').for_each(drop)
+            }
+            '<' if !is_quoted && !number.is_empty() => {
+                let name: String = rest.by_ref().take_while(|c| *c != '>').collect();
+                let number: String = number.chars().rev().collect();
+                names.push((number.parse().unwrap_or(-1), name));
+            }
+            ' ' if !is_quoted && bare.ends_with(' ') => {}
+            _ => bare.push(c),
+        }
+    }
+    (bare, names)
+}
+
+/// Whether our filter and our tracer record such a call.
+fn is_recorded(line: &str, descriptors: &[(i32, String)]) -> bool {
+    let name = line.split('(').next().unwrap_or_default();
+    let is_evidence = |(fd, name): &(i32, String)| {
+        *fd > 2 && (name.starts_with("socket:[") || name == "anon_inode:[timerfd]")
+    };
+    match name {
+        "read" | "write" | "readv" | "writev" | "close" | "dup" => {
+            descriptors.first().is_some_and(is_evidence)
+        }
+        "dup2" | "dup3" | "sendfile" | "splice" => descriptors.iter().take(2).any(is_evidence),
+        "fcntl" => {
+            let is_command = ["F_DUPFD", "F_SETFL"]
+                .iter()
+                .any(|command| line.contains(command));
+            is_command && descriptors.first().is_some_and(is_evidence)
+        }
+        "ioctl" => line.contains("FIONBIO") && descriptors.first().is_some_and(is_evidence),
+        "futex" => line.contains("WAIT") && line.contains("tv_sec"),
+        _ => true,
+    }
+}
+
+fn replace(line: &str) -> String {
+    let name = line.split('(').next().unwrap_or_default();
+    let is_message = ["sendto", "sendmsg", "recvmsg"].contains(&name);
+    if is_message && line.contains("AF_NETLINK") {
+        // strace decodes what a netlink message holds; we keep its bytes.
+        let result = line.rsplit_once(" = ").map_or("", |(_, result)| result);
+        return format!("{name}(NETLINK) = {result}");
+    }
+    let mut line = line.to_owned();
+    line = each_number(&line, "0x", char::is_ascii_hexdigit, |_| {
+        "ADDRESS".to_owned()
+    });
+    line = each_number(&line, "htons(", char::is_ascii_digit, |port| {
+        let is_ephemeral = port.parse::<u32>().is_ok_and(|port| port >= 32_768);
+        format!("htons({}", if is_ephemeral { "EPHEMERAL" } else { port })
+    });
+    for member in ["si_pid=", "nl_pid=", "kill("] {
+        line = each_number(&line, member, char::is_ascii_digit, |_| {
+            format!("{member}PID")
+        });
+    }
+    // Our signals leave these out.
+    for member in [
+        ", si_uid=",
+        ", si_status=",
+        ", si_utime=",
+        ", si_stime=",
+        "nl_pad=",
+    ] {
+        line = each_number(
+            &line,
+            member,
+            |c| c.is_ascii_alphanumeric(),
+            |_| String::new(),
+        );
+    }
+    line = line.replace("{sa_family=AF_NETLINK, , ", "{sa_family=AF_NETLINK, ");
+    if name == "tgkill" {
+        line = line
+            .rsplit_once(", ")
+            .map_or(line.clone(), |(_, rest)| format!("tgkill(PID, PID, {rest}"));
+    }
+    // Of addresses that we read no further strace prints the bytes.
+    if let Some((before, after)) = line.split_once(", sa_data=\"") {
+        line = format!(
+            "{before}{}",
+            after.split_once('"').map_or("", |(_, rest)| rest)
+        );
+    }
+    remaining_times(name, line)
+}
+
+/// What is left of a wait depends on how fast the machine is.
+fn remaining_times(name: &str, line: String) -> String {
+    match name {
+        "poll" | "epoll_wait" => match line.split_once(") = ") {
+            Some((call, result)) => match call.rsplit_once(", ") {
+                Some((call, timeout)) if !["0", "-1"].contains(&timeout) => {
+                    format!("{call}, LEFT) = {result}")
+                }
+                _ => line,
+            },
+            None => line,
+        },
+        "select" | "pselect6" => match line.split_once("left {") {
+            Some((before, _)) => format!("{before}LEFT"),
+            None => line,
+        },
+        _ => line,
+    }
+}
+
+/// Replaces every run of `digits` after `prefix`, the prefix included.
+fn each_number(
+    line: &str,
+    prefix: &str,
+    digits: fn(&char) -> bool,
+    with: impl Fn(&str) -> String,
+) -> String {
+    let mut pieces = line.split(prefix);
+    let mut replaced = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let len = piece.chars().take_while(digits).map(char::len_utf8).sum();
+        if len == 0 {
+            replaced.push_str(prefix);
+        } else {
+            replaced.push_str(&with(&piece[..len]));
+        }
+        replaced.push_str(&piece[len..]);
+    }
+    replaced
+}
