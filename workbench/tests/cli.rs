@@ -63,7 +63,7 @@ fn repository_is_valid() -> Result<(), Failed> {
 fn completions_and_man() -> Result<(), Failed> {
     for shell in ["bash", "zsh", "fish"] {
         let output = workbench().args(["completions", shell]).output()?;
-        expect(texts(&output).0.contains("--deny-skips"), format!("{shell} completions know --deny-skips"))?;
+        expect(texts(&output).0.contains("deny-skips"), format!("{shell} completions know deny-skips"))?;
     }
     let folder = scratch();
     let output = workbench().arg("man").arg(folder.path()).output()?;
@@ -187,7 +187,7 @@ fn hidden_machine() -> Result<(), Failed> {
     let script =
         "ls /run /tmp /var/tmp /dev/shm $HOME | grep -v -e : -e home; ls /etc; env; id -u; cat /proc/self/uid_map";
     let folder = scratch();
-    let text = two_hosts(&format!("sh -c {script:?}"), "");
+    let text = format!("namespace client\nrun it in=client \"sh\" \"-c\" {script:?}\n");
     let file = scenario(folder.path(), "x.kdl", &text);
     let kept = folder.path().join("kept");
     let output = workbench()

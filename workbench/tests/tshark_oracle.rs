@@ -242,30 +242,7 @@ fn compare(flight: &Flight, row: &BTreeMap<String, String>) -> &'static str {
             is("dns.count.answers", answers);
             "DNS"
         }
-        Content::Icmp { kind, about } => {
-            let is_v6 = row["icmp.type"].is_empty();
-            let family = if is_v6 { "icmpv6" } else { "icmp" };
-            let numbers = (field(&format!("{family}.type"), 0), field(&format!("{family}.code"), 0));
-            let expected = match (&kind[..], is_v6) {
-                ("port unreachable", false) => ("3", "3"),
-                ("port unreachable", true) => ("1", "4"),
-                ("router solicitation", true) => ("133", "0"),
-                ("neighbor solicitation", true) => ("135", "0"),
-                ("neighbor advertisement", true) => ("136", "0"),
-                ("multicast listener report version 2", true) => ("143", "0"),
-                other => panic!("not part of this traffic: {other:?}"),
-            };
-            assert_eq!((&numbers.0[..], &numbers.1[..]), expected);
-            assert_eq!(about.is_some(), kind == "port unreachable");
-            if let Some(QuotedFlow { from, to, protocol, sport, dport }) = about {
-                assert_eq!(field(&format!("{}.src", ip(*from)), 1), from.to_string());
-                assert_eq!(field(&format!("{}.dst", ip(*to)), 1), to.to_string());
-                assert_eq!(protocol, "udp");
-                is("udp.srcport", &sport.unwrap_or_default());
-                is("udp.dstport", &dport.unwrap_or_default());
-            }
-            if is_v6 { "ICMPv6" } else { "ICMP" }
-        }
+        Content::Icmp { kind, about } => compare_icmp(kind, about.as_ref(), row),
         Content::Arp { is_request, target } => {
             is("arp.opcode", &if *is_request { 1 } else { 2 });
             is(if *is_request { "arp.dst.proto_ipv4" } else { "arp.src.proto_ipv4" }, target);
@@ -275,7 +252,35 @@ fn compare(flight: &Flight, row: &BTreeMap<String, String>) -> &'static str {
     }
 }
 
-fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) -> Evidence {
+/// An ICMP error shows the fields of the packet it quotes as well, behind its own.
+fn compare_icmp(kind: &str, about: Option<&QuotedFlow>, row: &BTreeMap<String, String>) -> &'static str {
+    let field = |name: &str, nth: usize| row[name].split(',').nth(nth).unwrap_or_default().to_owned();
+    let ip = |address: IpAddr| if address.is_ipv4() { "ip" } else { "ipv6" };
+    let is_v6 = row["icmp.type"].is_empty();
+    let family = if is_v6 { "icmpv6" } else { "icmp" };
+    let numbers = (field(&format!("{family}.type"), 0), field(&format!("{family}.code"), 0));
+    let expected = match (kind, is_v6) {
+        ("port unreachable", false) => ("3", "3"),
+        ("port unreachable", true) => ("1", "4"),
+        ("router solicitation", true) => ("133", "0"),
+        ("neighbor solicitation", true) => ("135", "0"),
+        ("neighbor advertisement", true) => ("136", "0"),
+        ("multicast listener report version 2", true) => ("143", "0"),
+        other => panic!("not part of this traffic: {other:?}"),
+    };
+    assert_eq!((&numbers.0[..], &numbers.1[..]), expected);
+    assert_eq!(about.is_some(), kind == "port unreachable");
+    if let Some(QuotedFlow { from, to, protocol, sport, dport }) = about {
+        assert_eq!(field(&format!("{}.src", ip(*from)), 1), from.to_string());
+        assert_eq!(field(&format!("{}.dst", ip(*to)), 1), to.to_string());
+        assert_eq!(protocol, "udp");
+        assert_eq!(field("udp.srcport", 0), sport.unwrap_or_default().to_string());
+        assert_eq!(field("udp.dstport", 0), dport.unwrap_or_default().to_string());
+    }
+    if is_v6 { "ICMPv6" } else { "ICMP" }
+}
+
+fn plan() -> Plan {
     let end = |host: &str, number: u8| LinkEnd {
         host: host.to_owned(),
         interface: "eth0".to_owned(),
@@ -294,7 +299,7 @@ fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) ->
         rules: Vec::new(),
         origin: Origin::default(),
     };
-    let plan = Plan {
+    Plan {
         format_version: PLAN_FORMAT_VERSION,
         scenario: "oracle".to_owned(),
         file: "oracle.kdl".to_owned(),
@@ -320,7 +325,10 @@ fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) ->
             origin: Origin::default(),
         },
         expect: Expectations::default(),
-    };
+    }
+}
+
+fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) -> Evidence {
     Evidence {
         blind_spots: Vec::new(),
         format_version: EVIDENCE_FORMAT_VERSION,
@@ -333,7 +341,7 @@ fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) ->
             realtime_offsets: Vec::new(),
             wire: None,
         },
-        plan,
+        plan: plan(),
         setup: Vec::new(),
         sysctls: BTreeMap::new(),
         tools: BTreeMap::new(),

@@ -12,7 +12,7 @@ mod tests;
 
 pub use build::build;
 pub use model::{
-    CommandPlan, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem, NetemPlan, Origin,
-    PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind, RoutePlan, RouteTarget,
-    RuleAction, RuleMatch, RulePlan, StdinPlan, SysctlPlan, TcpFlagsMatch, Which,
+    CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
+    NetemPlan, Origin, PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind,
+    RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, StdinPlan, SysctlPlan, TcpFlagsMatch, Which,
 };

@@ -9,7 +9,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::scenario::{Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, TcpFlagsMatch, Which};
+pub use crate::scenario::{
+    Distribution, Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, TcpFlagsMatch, Which,
+};
 
 /// Version of the serialised form; raised whenever a field changes its meaning or its name.
 pub const PLAN_FORMAT_VERSION: u32 = 1;

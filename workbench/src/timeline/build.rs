@@ -25,7 +25,8 @@ pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     let flows = Flows::new(evidence, flights, &sockets, &names);
     let waits = Waits::new(evidence);
     let calls = Calls { evidence, flights, names: &names, sockets: &sockets, flows: &flows, waits: &waits }.events();
-    let packets = Packets { evidence, flights, names: &names, flows: &flows, waits: &waits }.events();
+    let packets =
+        Packets { evidence, flights, names: &names, sockets: &sockets, flows: &flows, waits: &waits }.events();
     let mut placed = ends::setup(evidence);
     placed.extend(ends::processes(evidence, &names));
     placed.extend(calls);

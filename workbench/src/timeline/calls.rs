@@ -15,10 +15,6 @@ use super::sockets::{How, Outcome, Sockets};
 use super::waits::Waits;
 use crate::evidence::{Call, Evidence, SocketAddress};
 
-/// A pause before a connection that is shorter than this is how a program is built (a resolver's thread that is waited
-/// for), not what it does (a second try after a second).
-const PAUSE_NS: i64 = 250_000_000;
-
 /// What the events of calls are made from.
 pub(super) struct Calls<'a> {
     pub evidence: &'a Evidence,
@@ -63,8 +59,7 @@ impl Calls<'_> {
         let call = &self.evidence.calls[connection.call];
         let label = self.flows.label(number);
         let is_claim = !asks_for_names(&connection.remote);
-        let before = self.waits.before(call.tid, call.entry_ns).map(|chain| chain.wait(None));
-        let before = before.filter(|wait| wait.gap_ns >= PAUSE_NS);
+        let before = self.waits.before(call.tid, call.entry_ns).and_then(|chain| chain.sleep());
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
         if let Some(how) = self.at_once(number, call) {
             return vec![entry(format!("connect to {label} {}", in_words(how)))];
@@ -85,20 +80,17 @@ impl Calls<'_> {
             How::Connected => format!("connected to {}", self.flows.label(number)),
             _ => format!("connect to {} {}", self.flows.label(number), in_words(&outcome.how)),
         };
-        let gap_ns = outcome.t_ns - call.entry_ns;
-        let wait = Wait { gap_ns, timer: self.connect_timer(number, call, outcome) };
-        let cause = if outcome.how == How::Interrupted { Cause::Interrupted } else { Cause::CallExit };
-        // What interrupted it tells of the wait.
-        let wait = (cause != Cause::Interrupted).then_some(wait);
-        let mut placed = self.placed(outcome.call, cause, outcome.t_ns, text, wait, is_claim);
+        if outcome.how == How::Interrupted {
+            // The signal ended it, although the tracer sees the call return first.
+            let of_process = self.evidence.signals.iter().filter(|s| s.pid == call.pid && s.t_ns >= outcome.t_ns);
+            let t_ns = of_process.map(|s| s.t_ns).min().unwrap_or(outcome.t_ns);
+            return self.placed(outcome.call, Cause::Interrupted, t_ns, text, None, is_claim);
+        }
+        let wait = Wait { gap_ns: outcome.t_ns - call.entry_ns, timer: self.connect_timer(number, call, outcome) };
+        let mut placed = self.placed(outcome.call, Cause::CallExit, outcome.t_ns, text, Some(wait), is_claim);
         let flow = self.flows.of_connection(number);
         let arrived = flow.and_then(|flow| answer_arrived_ns(self.flights, self.flows, flow, outcome.t_ns));
         placed.anchor_ns = anchor_of_return(outcome.t_ns, arrived);
-        if cause == Cause::Interrupted {
-            let of_process = self.evidence.signals.iter().filter(|s| s.pid == call.pid && s.t_ns >= outcome.t_ns);
-            placed.anchor_ns = of_process.map(|s| s.t_ns).min().unwrap_or(outcome.t_ns);
-            placed.event.t_ns = placed.anchor_ns;
-        }
         placed
     }
 

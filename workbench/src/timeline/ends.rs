@@ -79,7 +79,8 @@ pub(super) fn processes(evidence: &Evidence, names: &Names<'_>) -> Vec<Placed> {
     placed
 }
 
-/// Signals. One that a timer sent ends the wait that began when the timer was armed.
+/// Signals. One that a timer sent ends the wait that began when the timer was armed. What a process sends to itself is
+/// how it is written; if it dies of it, its end says so.
 pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets) -> Vec<Placed> {
     let place = |(index, signal): (usize, &Signal)| {
         let wait = before_signal(evidence, signal);
@@ -89,7 +90,7 @@ pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets)
             kind: EventKind::Signal,
             text: format!("{}{}", names.speaker(signal.pid), origin(signal, wait.as_ref(), names)),
             wait,
-            is_claim: !HOUSEKEEPING.contains(&signal.name.as_str()),
+            is_claim: !HOUSEKEEPING.contains(&signal.name.as_str()) && signal.sender_pid != Some(signal.pid),
             evidence: vec![EvidenceRef::Signal(index)],
         };
         let begun = evidence.calls.partition_point(|call| call.entry_ns <= signal.t_ns);
@@ -139,5 +140,5 @@ fn own_wait(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Option<Wai
     let command = evidence.processes.first()?;
     let chain = waits.before(command.tid, evidence.end.t_ns)?;
     let is_told = |p: &Placed| p.event.is_claim && p.event.wait.is_some() && p.event.t_ns >= chain.last.until_ns;
-    (!placed.iter().any(is_told)).then(|| chain.wait(None))
+    if placed.iter().any(is_told) { None } else { chain.notable() }
 }

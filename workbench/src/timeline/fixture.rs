@@ -47,12 +47,12 @@ pub fn symbol(name: &str) -> Arg {
 
 /// A timeout in milliseconds; -1 is for ever.
 pub fn ms(ms: i64) -> Arg {
-    Arg::Timeout { ns: u64::try_from(ms).ok().map(|ms| ms * 1_000_000), form: TimeForm::Ms, at_ns: None, left_ns: None }
+    Arg::timeout(u64::try_from(ms).ok().map(|ms| ms * 1_000_000), TimeForm::Ms)
 }
 
 /// A timeout in nanoseconds.
 pub fn timeout(ns: u64) -> Arg {
-    Arg::Timeout { ns: Some(ns), form: TimeForm::Timespec, at_ns: None, left_ns: None }
+    Arg::timeout(Some(ns), TimeForm::Timespec)
 }
 
 /// A timer that fires once.
@@ -95,11 +95,11 @@ impl Fixture {
             format_version: EVIDENCE_FORMAT_VERSION,
             blind_spots: Vec::new(),
             machine: Machine {
-                zero_realtime_ns: 1_700_000_000_000_000_000,
                 engine: EngineKind::Host,
                 kernel: "6.18.44".into(),
                 arch: "x86_64".into(),
                 tick_ns: 4_000_000,
+                zero_realtime_ns: 0,
                 realtime_offsets: Vec::new(),
                 wire: None,
             },

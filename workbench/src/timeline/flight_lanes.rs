@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::evidence::{Direction, Packet};
+use crate::plan::Distribution;
 use crate::plan::{LinkEnd, LinkPlan, Netem, Plan};
-use crate::scenario::Distribution;
 
 /// Bytes of an Ethernet header. What stands behind it does not change on a link: TTL and checksums change in routers.
 const ETHERNET_BYTES: usize = 14;

@@ -106,15 +106,19 @@ fn ends(is_tcp: bool, from: SocketAddr, to: SocketAddr) -> Ends {
     Ends { is_tcp, low: from.min(to), high: from.max(to) }
 }
 
-/// The flows in the order of their first packets. The first packet's sender is the client, unless it answers a SYN
-/// that no capture saw.
+/// The flows in the order of their first packets, whose sender is the client unless its first packet is an answer.
 fn collect(flights: &[Flight], names: &Names<'_>) -> (Vec<Flow>, BTreeMap<Ends, usize>) {
     let mut flows: Vec<Flow> = Vec::new();
     let mut index = BTreeMap::new();
     for flight in flights {
         let Some((is_tcp, from, to)) = transport(flight) else { continue };
         index.entry(ends(is_tcp, from, to)).or_insert_with(|| {
-            let is_answer = matches!(&flight.content, Content::Tcp(s) if s.flags & (SYN | ACK) == SYN | ACK);
+            // A connection that was there before the capture: a port that a service has is the lower one.
+            let is_answer = match &flight.content {
+                Content::Tcp(s) if s.flags & SYN == 0 => from.port() < to.port(),
+                Content::Tcp(s) => s.flags & ACK != 0,
+                _ => false,
+            };
             let (client, server) = if is_answer { (to, from) } else { (from, to) };
             let label = names.place(server.ip(), server.port());
             flows.push(Flow { server, client, first_ns: flight.t_ns(), label, connection: None, is_tcp });
@@ -149,6 +153,7 @@ fn pair(evidence: &Evidence, flows: &mut [Flow], sockets: &Sockets, names: &Name
 fn inet(remote: &SocketAddress) -> Option<SocketAddr> {
     match remote {
         SocketAddress::Inet { ip, port } => Some(SocketAddr::new(unmapped(*ip), *port)),
+        SocketAddress::Scoped { ip, port, .. } => Some(SocketAddr::new((*ip).into(), *port)),
         _ => None,
     }
 }

@@ -13,6 +13,7 @@ use super::flows::{ACK, FIN, Flows, RST, SYN};
 use super::names::Names;
 use super::order::{Cause, Placed};
 use super::retries::Retries;
+use super::sockets::Sockets;
 use super::waits::Waits;
 use crate::evidence::Evidence;
 
@@ -21,6 +22,7 @@ pub(super) struct Packets<'a> {
     pub evidence: &'a Evidence,
     pub flights: &'a [Flight],
     pub names: &'a Names<'a>,
+    pub sockets: &'a Sockets,
     pub flows: &'a Flows,
     pub waits: &'a Waits,
 }
@@ -126,7 +128,10 @@ impl<'a> Packets<'a> {
         };
         let text = format!("{name} {direction} {}{count}", self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
-        Some(self.single(index, text, wait, is_claim && !is_answer_to_late))
+        let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
+        let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
+        let is_ignored = connection.is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
+        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_ignored))
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.

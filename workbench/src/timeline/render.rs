@@ -56,10 +56,9 @@ impl Renderer<'_> {
                 let texts: Vec<String> = texts.iter().map(|text| format!("\"{}\"", escape(text))).collect();
                 format!("[{}]", texts.join(", "))
             }
-            Arg::Environment { count, .. } => format!("{count} variables"),
-            Arg::Length { given, returned } => returned.unwrap_or(*given).to_string(),
-            Arg::Resumes(name) => escape(name),
+            Arg::Environment { .. } => "environment".into(),
             Arg::Address(address) => self.address(call, address),
+            Arg::Length { given, returned } => returned.unwrap_or(*given).to_string(),
             Arg::Poll(entries) => {
                 let entries: Vec<String> = entries
                     .iter()
@@ -81,6 +80,7 @@ impl Renderer<'_> {
             Arg::Timer { value_ns, interval_ns, .. } => {
                 format!("{}, then every {}", duration(*value_ns), duration(*interval_ns))
             }
+            Arg::Resumes(interrupted) => format!("interrupted {}", escape(interrupted)),
             Arg::Struct(members) => {
                 let members: Vec<String> =
                     members.iter().map(|(name, value)| format!("{name}={}", self.arg(index, call, value))).collect();

@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub released: Option<(i64, u32)>,
     /// TCP_SYNCNT, where the program set it.
     pub syn_count: Option<u32>,
+    /// Whether a read returned 0: the program has seen the peer's FIN.
+    pub has_read_to_the_end: bool,
 }
 
 /// How a connect came out, at the first moment the program could know.
@@ -77,6 +79,15 @@ impl Sockets {
     /// The connection that the call at this index began.
     pub(super) fn begun_by(&self, call: usize) -> Option<usize> {
         self.connections.iter().position(|c| c.call == call)
+    }
+
+    /// Whether nobody saw a FIN of this connection's peer: the program never read to the end, and let go of the
+    /// connection so soon that the FIN might as well have come afterwards. `end_ns` is when the command ended.
+    pub(super) fn ignores_fin(&self, connection: usize, arrived_ns: i64, end_ns: i64) -> bool {
+        const HELD_NS: i64 = 350_000_000;
+        let connection = &self.connections[connection];
+        let let_go_ns = connection.released.map_or(end_ns, |(t_ns, _)| t_ns);
+        !connection.has_read_to_the_end && let_go_ns - arrived_ns < HELD_NS
     }
 
     /// How many connections had begun before the call with this index.
@@ -157,8 +168,9 @@ impl<'a> Walk<'a> {
     fn begin(&mut self, index: usize, call: &Call) {
         let (Some(fd), Some(remote)) = (call.fd(), call.address()) else { return };
         let key = (call.pid, fd);
-        let is_stream = matches!(remote, SocketAddress::Inet { .. } | SocketAddress::Unix(_))
-            && !self.datagram.get(&key).copied().unwrap_or(false);
+        let is_remote =
+            matches!(remote, SocketAddress::Inet { .. } | SocketAddress::Scoped { .. } | SocketAddress::Unix(_));
+        let is_stream = is_remote && !self.datagram.get(&key).copied().unwrap_or(false);
         let pending = self.open.get(&key).filter(|c| self.connections[**c].outcome.is_none());
         if let Some(connection) = pending.filter(|c| self.connections[**c].remote == *remote) {
             self.interrupted.remove(connection);
@@ -176,6 +188,7 @@ impl<'a> Walk<'a> {
             outcome: None,
             released: None,
             syn_count,
+            has_read_to_the_end: false,
         });
         self.hold(key, self.connections.len() - 1);
     }
@@ -202,8 +215,11 @@ impl<'a> Walk<'a> {
                 sign.2 |= is_error;
             }
         }
-        let pending = call.fd().and_then(|fd| self.open.get(&(call.pid, fd)).copied());
-        if let Some(connection) = pending.filter(|c| self.connections[*c].outcome.is_none()) {
+        let of_call = call.fd().and_then(|fd| self.open.get(&(call.pid, fd)).copied());
+        if let (Some(connection), "read" | "readv" | "recvfrom" | "recvmsg", Some(0)) = (of_call, name, call.value()) {
+            self.connections[connection].has_read_to_the_end = true;
+        }
+        if let Some(connection) = of_call.filter(|c| self.connections[*c].outcome.is_none()) {
             match told_by(call) {
                 Some(How::Interrupted) => {
                     self.interrupted.insert(connection, (exit_ns, index));

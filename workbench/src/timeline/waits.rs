@@ -27,7 +27,18 @@ pub(super) struct Expired {
 struct Waited {
     call: usize,
     until_ns: i64,
-    expired: Option<Expired>,
+    came: Came,
+}
+
+/// What a wait came to.
+#[derive(Debug)]
+enum Came {
+    /// It ran out.
+    Out(Expired),
+    /// Something happened.
+    Back,
+    /// A connection was begun and not waited for: nothing to wait for was there before.
+    Begun,
 }
 
 /// All waits of a run.
@@ -45,6 +56,15 @@ pub(super) struct Chain<'a> {
     links: usize,
 }
 
+impl Waited {
+    fn expired(&self) -> Option<&Expired> {
+        match &self.came {
+            Came::Out(expired) => Some(expired),
+            Came::Back | Came::Begun => None,
+        }
+    }
+}
+
 impl Waits {
     pub(super) fn new(evidence: &Evidence) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
@@ -52,8 +72,12 @@ impl Waits {
         for (index, call) in evidence.calls.iter().enumerate() {
             descriptors.note(call);
             if let (Some(until_ns), true) = (call.exit_ns, descriptors.is_wait(call)) {
-                let expired = descriptors.expired(index, call, until_ns);
-                by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, expired });
+                let came = match descriptors.expired(index, call, until_ns) {
+                    Some(expired) => Came::Out(expired),
+                    None if call.error() == Some("EINPROGRESS") => Came::Begun,
+                    None => Came::Back,
+                };
+                by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, came });
             }
         }
         Self { by_thread }
@@ -63,7 +87,8 @@ impl Waits {
     pub(super) fn before(&self, tid: u32, t_ns: i64) -> Option<Chain<'_>> {
         let waited = self.by_thread.get(&tid)?;
         let past = waited.partition_point(|w| w.until_ns <= t_ns);
-        let mut chain = waited[..past].iter().rev().map_while(|w| w.expired.as_ref());
+        let looked = waited[..past].iter().rev().skip_while(|w| matches!(w.came, Came::Begun));
+        let mut chain = looked.map_while(Waited::expired);
         let last = chain.next()?;
         let (first, links) = chain.fold((last, 1), |(_, links), earlier| (earlier, links + 1));
         Some(Chain { first, last, links })
@@ -73,7 +98,7 @@ impl Waits {
     pub(super) fn waited(&self, tid: u32, call: usize) -> Option<Option<&Expired>> {
         let waited = self.by_thread.get(&tid)?;
         let found = waited.binary_search_by_key(&call, |w| w.call).ok()?;
-        Some(waited[found].expired.as_ref())
+        Some(&waited[found]).filter(|w| !matches!(w.came, Came::Begun)).map(Waited::expired)
     }
 
     /// When a thread last stopped waiting. A program that exits ran from there to its end without looking at anything;
@@ -87,35 +112,57 @@ impl Waits {
     }
 }
 
+impl Expired {
+    /// The wait by itself, if it was armed for a round length of time and not for what was left of another.
+    fn exact(&self) -> Option<Wait> {
+        const PROGRAMS_GRAIN_NS: u64 = 10_000_000;
+        let wait = Wait { gap_ns: self.until_ns - self.since_ns, timer: Some(self.timer.clone()) };
+        self.timer.armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS).then_some(wait)
+    }
+}
+
+/// Waits shorter than this are how a program polls itself, not what anybody waits for.
+const NOTABLE_NS: i64 = 100_000_000;
+
 impl Chain<'_> {
+    /// The wait before something that the program went on with: a sleep, not a look at descriptors that ran out.
+    pub(super) fn sleep(&self) -> Option<Wait> {
+        self.last.exact().filter(|wait| self.last.fds.is_empty() && wait.gap_ns >= NOTABLE_NS)
+    }
+
+    /// The wait as a whole, if it was long enough to be one.
+    pub(super) fn notable(&self) -> Option<Wait> {
+        Some(self.wait(None)).filter(|wait| wait.gap_ns >= NOTABLE_NS)
+    }
+
     /// The wait as a whole. `begun_ns` is when the thing that was waited for began, if that is known.
     ///
     /// One wait for a round length of time is exact. Several waits, or one for what is left of a deadline, keep a
     /// deadline that the program reckons by a clock of its own: its length is only known to what programs round to.
     pub(super) fn wait(&self, begun_ns: Option<i64>) -> Wait {
-        const PROGRAMS_GRAIN_NS: u64 = 10_000_000;
-        let exact = &self.last.timer;
-        if self.links == 1 && exact.class != TimerClass::Deadline && exact.armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS) {
-            return Wait { gap_ns: self.last.until_ns - self.last.since_ns, timer: Some(exact.clone()) };
+        if let (1, Some(exact)) = (self.links, self.last.exact()) {
+            return exact;
         }
         let since_ns = begun_ns.unwrap_or(self.first.since_ns).min(self.first.since_ns);
-        let due_ns = self.last.since_ns.saturating_add_unsigned(exact.armed_ns) - since_ns;
+        let due_ns = self.last.since_ns.saturating_add_unsigned(self.last.timer.armed_ns) - since_ns;
         let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns: asked_for(due_ns) };
         Wait { gap_ns: self.last.until_ns - since_ns, timer: Some(timer) }
     }
 }
 
-/// The length somebody asked for, from what was measured: the coarsest round figure within 2 %, or within 25 ms, which
-/// a program may need between reading its clock and its first call.
+/// The length somebody asked for, from what was measured: the roundest one that explains it.
+///
+/// It is longer than measured by what passed between the program's look at its clock and the call from which it is
+/// measured here: 60 ms and more on a busy machine. It is shorter only by what the program rounds up.
 fn asked_for(measured_ns: i64) -> u64 {
     const GRAINS_MS: [u64; 9] = [60_000, 10_000, 5_000, 1_000, 500, 250, 100, 50, 10];
     const MS: u64 = 1_000_000;
-    let measured = u64::try_from(measured_ns).unwrap_or(0);
-    let allowed = (measured / 50).min(25 * MS);
-    let round = |grain: u64| (measured + grain / 2) / grain * grain;
-    let grains = GRAINS_MS.iter().map(|ms| ms * MS);
-    let fitting = grains.map(round).find(|&asked| asked > 0 && asked.abs_diff(measured) <= allowed);
-    fitting.unwrap_or_else(|| round(MS))
+    let measured_ns = u64::try_from(measured_ns).unwrap_or(0);
+    let shortest_ns = measured_ns.saturating_sub(2 * MS);
+    let longest_ns = measured_ns + (measured_ns / 10).min(60 * MS);
+    let rounded = GRAINS_MS.iter().map(|grain_ms| shortest_ns.next_multiple_of(grain_ms * MS));
+    let mut fitting = rounded.filter(|asked_ns| (1..=longest_ns).contains(asked_ns));
+    fitting.next().unwrap_or(measured_ns / MS * MS)
 }
 
 /// The wait that a signal ended, if a timer of the program sent it: the newest one armed before it.
@@ -211,7 +258,9 @@ impl Descriptors {
         match call.name.as_str() {
             "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" => call.error() != Some("EAGAIN"),
             "read" | "readv" => on_socket() && call.error() != Some("EAGAIN"),
-            "connect" => matches!(call.address(), Some(SocketAddress::Inet { .. })),
+            "connect" => {
+                matches!(call.address(), Some(SocketAddress::Inet { .. } | SocketAddress::Scoped { .. }))
+            }
             "rt_sigtimedwait" | "rt_sigsuspend" | "pause" | "restart_syscall" => true,
             "futex" => call.timeout_ns().is_some(),
             name => timer_name(name).is_some() && call.timeout_ns() != Some(Some(0)),
@@ -290,4 +339,19 @@ pub(super) fn ready(call: &Call) -> Vec<(i64, bool)> {
         }
     }
     fds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asked_for;
+
+    #[test]
+    fn a_deadline_is_the_roundest_length_that_explains_what_was_measured() {
+        let asked = |ms: i64| asked_for(ms * 1_000_000) / 1_000_000;
+        assert_eq!([1_941, 1_986, 2_000, 2_001].map(asked), [2_000; 4]);
+        // 1,050 ms may be what a program sees of 1,100 ms that began 50 ms earlier: nobody can tell.
+        assert_eq!([2_086, 1_050, 249, 199, 98].map(asked), [2_100, 1_100, 250, 200, 100]);
+        assert_eq!([4_990, 29_950, 299_970].map(asked), [5_000, 30_000, 300_000]);
+        assert_eq!([7, 0].map(asked), [7, 0]);
+    }
 }

@@ -276,3 +276,27 @@ fn hosts_with_several_addresses_keep_them_apart() {
     assert_eq!(story[0], "client | connect to server/v6:80 -> EINPROGRESS");
     assert_eq!(story[1], "client | connect to server/v4:80 -> EINPROGRESS");
 }
+
+#[test]
+fn each_of_two_attempts_that_ran_side_by_side_is_given_up_by_itself() {
+    let mut run = Fixture::new("curl http://server/");
+    run.socket(0, 5).connect((100, 200), 5, ("server", 80), error("EINPROGRESS"));
+    run.poll((300, 1_000_500), 5, 1000, "");
+    run.socket(1_000_600, 6).connect((1_000_700, 1_000_800), 6, ("10.9.0.3", 80), error("EINPROGRESS"));
+    run.close(1_000_900, 5).poll((1_001_000, 2_001_500), 6, 1000, "").end(2_002_000, Ending::Exit(28));
+    let expected = [
+        "client | connect to server:80 -> EINPROGRESS",
+        "client | gave up on connect to server:80 | poll 1 s",
+        "client | connect to 10.9.0.3:80 -> EINPROGRESS",
+        "client | gave up on connect to 10.9.0.3:80 | poll 1 s",
+        "client | exit 28",
+    ];
+    assert_eq!(claims(&run), expected);
+}
+
+#[test]
+fn polls_of_a_moment_are_nobodys_wait() {
+    let mut run = Fixture::new("tool");
+    run.poll((100, 1_200), 9, 1, "").poll((1_300, 3_400), 9, 2, "").end(4_000, Ending::Exit(6));
+    assert_eq!(claims(&run), ["client | exit 6"]);
+}

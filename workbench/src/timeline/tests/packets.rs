@@ -211,3 +211,18 @@ fn a_loopback_packet_stays_where_it_is() {
     run.end(900, Ending::Deadline);
     assert_eq!(claims(&run)[0], "client lo | SYN to 127.0.0.1:80");
 }
+
+#[test]
+fn a_peers_fin_is_a_claim_if_the_program_read_to_the_end_and_chance_if_it_closed_before() {
+    let fins = |reads: &[i64]| {
+        let mut run = established();
+        run.segment(300, TO_CLIENT, "FA", 100).but(|f| seq(f, 1));
+        for (number, count) in reads.iter().enumerate() {
+            let us = 400 + number as i64 * 10;
+            run.call((us, us + 5), "read", vec![Arg::Fd(3)], value(*count));
+        }
+        run.close(500, 3).segment(510, TO_SERVER, "FA", 0).but(|f| seq(f, 1)).end(900, Ending::Exit(0));
+        claims(&run).into_iter().filter(|claim| claim.contains("FIN from")).count()
+    };
+    assert_eq!((fins(&[100, 0]), fins(&[100])), (1, 0));
+}
