@@ -11,7 +11,6 @@ mod cli;
 mod doctor;
 mod lab;
 mod language;
-mod leaks;
 mod normal;
 mod scenarios;
 mod strace_oracle;
@@ -32,7 +31,6 @@ fn main() -> ExitCode {
         doctor::trials(),
         lab::trials(),
         language::trials(),
-        leaks::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),
