@@ -75,9 +75,21 @@ fn namespaces(process: &Path) -> BTreeSet<String> {
     kinds.iter().filter_map(|link| fs::read_link(link).ok()).map(|l| l.display().to_string()).collect()
 }
 
-/// Everybody's namespaces.
-fn inhabited() -> BTreeSet<String> {
-    fs::read_dir("/proc").into_iter().flatten().flatten().flat_map(|entry| namespaces(&entry.path())).collect()
+/// Processes of a lab in one of `labs`' namespaces, also one that is exiting and has no command line any more. A zombie
+/// is the machine's init's to reap, and a namespace's number may be somebody else's by now: names tell.
+fn inhabitants(labs: &BTreeSet<String>) -> Vec<String> {
+    const NAMES: [&str; 4] = ["exe", "workbench", "sh", "sleep"];
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let inside = entries.filter(|entry| !namespaces(&entry.path()).is_disjoint(labs));
+    inside
+        .filter_map(|entry| {
+            let status = fs::read_to_string(entry.path().join("status")).ok()?;
+            let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+            let (name, state) = (field("Name:"), field("State:"));
+            let is_ours = NAMES.contains(&name) && !state.starts_with('Z');
+            is_ours.then(|| format!("{} {name}, {state}", entry.file_name().to_string_lossy()))
+        })
+        .collect()
 }
 
 /// Waits until the machine looks as before, at most two seconds; says what is left if it does not.
@@ -86,13 +98,12 @@ fn gone_within_two_seconds(before: &Traces, home: &Path, labs: &BTreeSet<String>
     loop {
         let now = traces(home);
         let processes: Vec<String> = processes().into_keys().collect();
-        let inhabited = inhabited();
-        let namespaces: Vec<&String> = labs.intersection(&inhabited).collect();
-        if now == *before && processes.is_empty() && namespaces.is_empty() {
+        let inhabitants = inhabitants(labs);
+        if now == *before && processes.is_empty() && inhabitants.is_empty() {
             return Ok(());
         }
         if since.elapsed() > Duration::from_secs(2) {
-            return Err(format!("left behind: {processes:?} {namespaces:?} {now:#?}, before: {before:#?}").into());
+            return Err(format!("left behind: {processes:?} {inhabitants:#?} {now:#?}, before: {before:#?}").into());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
