@@ -19,7 +19,9 @@ use crate::sys::fork::{Forked, exit_now, fork};
 #[derive(Debug, thiserror::Error)]
 pub enum IsolationError {
     /// `unshare` said no.
-    #[error("cannot make namespaces: {0}; `workbench doctor` says what this machine allows")]
+    #[error(
+        "cannot make namespaces: {0}; `workbench doctor` says what this machine allows (a chroot never does: unshare(2))"
+    )]
     Unshare(nix::Error),
     /// The id maps could not be written: AppArmor on Ubuntu 24.04 lets `unshare` pass and stops here.
     #[error("cannot map ids in a user namespace ({file}): {source}; `workbench doctor` says what this machine allows")]

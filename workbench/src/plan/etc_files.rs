@@ -9,15 +9,17 @@ use std::net::IpAddr;
 
 use crate::scenario::Scenario;
 
-/// Without a name service: what is not in `hosts` does not exist. 127.0.0.1 refuses at once, because nothing listens
-/// there; an empty file would mean the same (resolv.conf(5)) to glibc alone.
+/// For programs with a resolver of their own, which do not read nsswitch.conf: 127.0.0.1 refuses at once, because
+/// nothing listens there; an empty file would mean the same (resolv.conf(5)) to glibc alone.
 const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
 
+/// Without a name service: what is not in `hosts` does not exist. With `dns` behind `files`, a program that asks for each
+/// family by itself (curl 8.23 was seen to) would send a question for the one that is not in `hosts`.
 const NSSWITCH_CONF: &str = "\
 passwd: files
 group: files
 shadow: files
-hosts: files dns
+hosts: files
 networks: files
 protocols: files
 services: files
@@ -31,7 +33,7 @@ const HOST_CONF: &str = "multi on\n";
 
 /// One id is mapped in a lab; nobody is there for programs that look it up by name.
 const PASSWD: &str = "\
-root:x:0:0:root:/root:/bin/sh
+root:x:0:0:root:/tmp/home:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 ";
 
