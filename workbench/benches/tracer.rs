@@ -21,6 +21,9 @@ use workbench::sys::seccomp;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// Runs a program to its end.
+type Way = fn(&[String]) -> Outcome<()>;
+
 /// First argument of a run of this program that puts itself under a filter and becomes the rest of its arguments.
 const FILTERED: &str = "--become-filtered";
 const BYTES: usize = 500_000;
@@ -63,7 +66,7 @@ fn enter_namespaces() -> Outcome<()> {
 }
 
 fn compare(title: &str, argv: &[String], runs: usize, strace_runs: usize) -> Outcome<()> {
-    const WAYS: [(&str, fn(&[String]) -> Outcome<()>); 4] =
+    const WAYS: [(&str, Way); 4] =
         [("nothing", plain), ("filter, no tracer", filtered), ("tracer", traced), ("strace --seccomp-bpf -f", straced)];
     let mut samples = WAYS.map(|_| Vec::with_capacity(runs));
     for round in 0..=runs {

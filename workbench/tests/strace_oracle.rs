@@ -15,7 +15,7 @@ use workbench::evidence::Ending;
 use workbench::record::syscalls::traced_names;
 use workbench::report::strace::{render, render_signal};
 
-use crate::normal::{Side, normal};
+use crate::normal::{Side, Waits, normal};
 use crate::traced::{Trace, compiled, environment, in_lab, ip, is_installed, trace};
 
 /// Where the silent peer listens, which is the machine's address on `lo`.
@@ -81,11 +81,16 @@ fn compare(argv: Vec<&'static str>) -> Result<Completion, libtest_mimic::Failed>
             return Ok(Completion::ignored_with(format!("needs {needed}")));
         }
     }
+    let waits = if argv[0] == "curl" {
+        Waits::UntilDeadline
+    } else {
+        Waits::Fixed
+    };
     in_lab(move || {
         build()?;
         let silent = TcpListener::bind(("127.0.0.1", SILENT_PORT)).map_err(|e| e.to_string())?;
-        let ours = by_thread(&trace(&argv)?);
-        let theirs = strace(&argv)?;
+        let ours = by_thread(waits, &trace(&argv)?);
+        let theirs = strace(waits, &argv)?;
         drop(silent);
         same(&ours, &theirs)
     })
@@ -105,7 +110,7 @@ fn build() -> Result<(), String> {
 /// Normalised lines of each thread, the threads in the order of their first call.
 type Threads = Vec<Vec<String>>;
 
-fn by_thread(trace: &Trace) -> Threads {
+fn by_thread(waits: Waits, trace: &Trace) -> Threads {
     let calls = trace
         .calls
         .iter()
@@ -119,7 +124,7 @@ fn by_thread(trace: &Trace) -> Threads {
     let threads = group(
         lines
             .into_iter()
-            .map(|(_, tid, line)| (tid, normal(Side::Ours, &line))),
+            .map(|(_, tid, line)| (tid, normal(Side::Ours, waits, &line))),
     );
     match &trace.ending {
         Some(Ending::ExecFailed(_)) | None => Vec::new(),
@@ -168,7 +173,7 @@ fn without_repeats(lines: Vec<String>) -> Vec<String> {
     kept
 }
 
-fn strace(argv: &[&str]) -> Result<Threads, String> {
+fn strace(waits: Waits, argv: &[&str]) -> Result<Threads, String> {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let output = directory.path().join("strace");
     let names: Vec<&str> = traced_names().collect();
@@ -212,9 +217,9 @@ fn strace(argv: &[&str]) -> Result<Threads, String> {
             .and_then(|resumed| resumed.split_once(" resumed>"))
         {
             let begun = unfinished.remove(&tid).unwrap_or_default();
-            lines.push((tid, normal(Side::Strace, &(begun + end))));
+            lines.push((tid, normal(Side::Strace, waits, &(begun + end))));
         } else if !rest.starts_with("+++") {
-            lines.push((tid, normal(Side::Strace, rest)));
+            lines.push((tid, normal(Side::Strace, waits, rest)));
         }
     }
     Ok(group(lines.into_iter()))

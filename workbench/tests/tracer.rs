@@ -326,10 +326,11 @@ fn end_of_file(mut read: PipeReader) -> Result<(), String> {
 fn threads() -> Result<(), String> {
     let trace = trace_program("threads")?;
     check(trace.ending == Some(Ending::Exit(0)), "it exits 0", &trace)?;
-    let polls: Vec<_> = trace
+    let mut polls: Vec<_> = trace
         .named("poll")
         .map(|call| (call.timeout_ns(), call.tid))
         .collect();
+    polls.sort_unstable();
     check(
         polls
             .iter()

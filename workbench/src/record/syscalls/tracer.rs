@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use super::channel::{self, Frame, FrameReader};
 use super::{TraceEvent, launch};
+use crate::evidence::Process;
 use crate::sys::fork::fork_child;
 
 /// A command to run under the tracer.
@@ -152,19 +153,20 @@ impl Tracer {
 
     fn note(&mut self, event: &TraceEvent) {
         match event {
-            TraceEvent::Process(process) if process.end_ns.is_some() => {
-                // A leader's end is reported after that of its last thread.
-                if process.tid == process.pid {
-                    self.live.remove(&process.pid);
-                }
-            }
-            TraceEvent::Process(process) => {
-                if self.live.insert(process.pid) && self.is_killing {
-                    kill_process(process.pid);
-                }
-            }
+            TraceEvent::Process(process) => self.note_process(process),
             TraceEvent::MainEnded { .. } | TraceEvent::ExecFailed { .. } => self.has_ended = true,
             _ => {}
+        }
+    }
+
+    fn note_process(&mut self, process: &Process) {
+        let is_new = process.end_ns.is_none() && self.live.insert(process.pid);
+        if is_new && self.is_killing {
+            kill_process(process.pid);
+        }
+        // A leader's end is reported after that of its last thread.
+        if process.end_ns.is_some() && process.tid == process.pid {
+            self.live.remove(&process.pid);
         }
     }
 }
