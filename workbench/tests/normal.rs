@@ -41,20 +41,14 @@ fn without_descriptor_names(line: &str) -> (String, Vec<(i32, String)>) {
     let mut is_quoted = false;
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
-        let number: String = bare
-            .chars()
-            .rev()
-            .take_while(char::is_ascii_digit)
-            .collect();
+        let number: String = bare.chars().rev().take_while(char::is_ascii_digit).collect();
         match c {
             '\\' if is_quoted => bare.extend([Some(c), rest.next()].into_iter().flatten()),
             '"' => {
                 is_quoted = !is_quoted;
                 bare.push(c);
             }
-            '<' if !is_quoted && bare.ends_with("AT_FDCWD") => {
-                rest.by_ref().take_while(|c| *c != '>').for_each(drop)
-            }
+            '<' if !is_quoted && bare.ends_with("AT_FDCWD") => rest.by_ref().take_while(|c| *c != '>').for_each(drop),
             '<' if !is_quoted && !number.is_empty() => {
                 let name: String = rest.by_ref().take_while(|c| *c != '>').collect();
                 let number: String = number.chars().rev().collect();
@@ -70,18 +64,13 @@ fn without_descriptor_names(line: &str) -> (String, Vec<(i32, String)>) {
 /// Whether our filter and our tracer record such a call.
 fn is_recorded(line: &str, descriptors: &[(i32, String)]) -> bool {
     let name = line.split('(').next().unwrap_or_default();
-    let is_evidence = |(fd, name): &(i32, String)| {
-        *fd > 2 && (name.starts_with("socket:[") || name == "anon_inode:[timerfd]")
-    };
+    let is_evidence =
+        |(fd, name): &(i32, String)| *fd > 2 && (name.starts_with("socket:[") || name == "anon_inode:[timerfd]");
     match name {
-        "read" | "write" | "readv" | "writev" | "close" | "dup" => {
-            descriptors.first().is_some_and(is_evidence)
-        }
+        "read" | "write" | "readv" | "writev" | "close" | "dup" => descriptors.first().is_some_and(is_evidence),
         "dup2" | "dup3" | "sendfile" | "splice" => descriptors.iter().take(2).any(is_evidence),
         "fcntl" => {
-            let is_command = ["F_DUPFD", "F_SETFL"]
-                .iter()
-                .any(|command| line.contains(command));
+            let is_command = ["F_DUPFD", "F_SETFL"].iter().any(|command| line.contains(command));
             is_command && descriptors.first().is_some_and(is_evidence)
         }
         "ioctl" => line.contains("FIONBIO") && descriptors.first().is_some_and(is_evidence),
@@ -99,45 +88,25 @@ fn replace(waits: Waits, line: &str) -> String {
         return format!("{name}(NETLINK) = {result}");
     }
     let mut line = line.to_owned();
-    line = each_number(&line, "0x", char::is_ascii_hexdigit, |_| {
-        "ADDRESS".to_owned()
-    });
+    line = each_number(&line, "0x", char::is_ascii_hexdigit, |_| "ADDRESS".to_owned());
     line = each_number(&line, "htons(", char::is_ascii_digit, |port| {
         let is_ephemeral = port.parse::<u32>().is_ok_and(|port| port >= 32_768);
         format!("htons({}", if is_ephemeral { "EPHEMERAL" } else { port })
     });
     for member in ["si_pid=", "nl_pid=", "kill("] {
-        line = each_number(&line, member, char::is_ascii_digit, |_| {
-            format!("{member}PID")
-        });
+        line = each_number(&line, member, char::is_ascii_digit, |_| format!("{member}PID"));
     }
     // Our signals leave these out.
-    for member in [
-        ", si_uid=",
-        ", si_status=",
-        ", si_utime=",
-        ", si_stime=",
-        "nl_pad=",
-    ] {
-        line = each_number(
-            &line,
-            member,
-            |c| c.is_ascii_alphanumeric(),
-            |_| String::new(),
-        );
+    for member in [", si_uid=", ", si_status=", ", si_utime=", ", si_stime=", "nl_pad="] {
+        line = each_number(&line, member, |c| c.is_ascii_alphanumeric(), |_| String::new());
     }
     line = line.replace("{sa_family=AF_NETLINK, , ", "{sa_family=AF_NETLINK, ");
     if name == "tgkill" {
-        line = line
-            .rsplit_once(", ")
-            .map_or(line.clone(), |(_, rest)| format!("tgkill(PID, PID, {rest}"));
+        line = line.rsplit_once(", ").map_or(line.clone(), |(_, rest)| format!("tgkill(PID, PID, {rest}"));
     }
     // Of addresses that we read no further strace prints the bytes.
     if let Some((before, after)) = line.split_once(", sa_data=\"") {
-        line = format!(
-            "{before}{}",
-            after.split_once('"').map_or("", |(_, rest)| rest)
-        );
+        line = format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest));
     }
     remaining_times(name, waits, line)
 }
@@ -163,12 +132,7 @@ fn remaining_times(name: &str, waits: Waits, line: String) -> String {
 }
 
 /// Replaces every run of `digits` after `prefix`, the prefix included.
-fn each_number(
-    line: &str,
-    prefix: &str,
-    digits: fn(&char) -> bool,
-    with: impl Fn(&str) -> String,
-) -> String {
+fn each_number(line: &str, prefix: &str, digits: fn(&char) -> bool, with: impl Fn(&str) -> String) -> String {
     let mut pieces = line.split(prefix);
     let mut replaced = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

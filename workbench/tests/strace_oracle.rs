@@ -30,48 +30,28 @@ pub fn trials() -> Vec<Trial> {
     let situations = [
         ("refused", "http://127.0.0.1:9/", ["127.0.0.1", "9"]),
         ("black_hole", "http://10.9.0.2/", [BLACK_HOLE, "80"]),
-        (
-            "silent_peer",
-            "http://127.0.0.1:8080/",
-            ["127.0.0.1", "8080"],
-        ),
+        ("silent_peer", "http://127.0.0.1:8080/", ["127.0.0.1", "8080"]),
     ];
     let mut trials = Vec::new();
     for (situation, url, host_and_port) in situations {
         let tools: [(&str, Vec<&'static str>); 4] = [
             ("curl", [&curl[..], &[url]].concat()),
             ("wget", [&wget[..], &[url]].concat()),
-            (
-                "nc_openbsd",
-                [&["nc.openbsd", "-w", "1"][..], &host_and_port].concat(),
-            ),
-            (
-                "nc_traditional",
-                [&["nc.traditional", "-n", "-w", "1"][..], &host_and_port].concat(),
-            ),
+            ("nc_openbsd", [&["nc.openbsd", "-w", "1"][..], &host_and_port].concat()),
+            ("nc_traditional", [&["nc.traditional", "-n", "-w", "1"][..], &host_and_port].concat()),
         ];
         for (tool, argv) in tools {
             let name = format!("strace_oracle::{tool}_{situation}");
             trials.push(Trial::ignorable_test(name, move || compare(argv)));
         }
     }
-    trials.push(Trial::ignorable_test(
-        "strace_oracle::a_shell_and_its_children",
-        || {
-            compare(vec![
-                "sh",
-                "-c",
-                "nc.openbsd -w 1 10.9.0.2 80; nc.traditional -n -w 1 127.0.0.1 9; exit 3",
-            ])
-        },
-    ));
-    trials.push(Trial::ignorable_test(
-        "strace_oracle::every_recorded_call",
-        || match compiled("calls.c") {
-            Some(program) => compare(vec![program]),
-            None => Ok(Completion::ignored_with("needs gcc")),
-        },
-    ));
+    trials.push(Trial::ignorable_test("strace_oracle::a_shell_and_its_children", || {
+        compare(vec!["sh", "-c", "nc.openbsd -w 1 10.9.0.2 80; nc.traditional -n -w 1 127.0.0.1 9; exit 3"])
+    }));
+    trials.push(Trial::ignorable_test("strace_oracle::every_recorded_call", || match compiled("calls.c")? {
+        Some(program) => compare(vec![program]),
+        None => Ok(Completion::ignored_with("needs gcc")),
+    }));
     trials
 }
 
@@ -81,11 +61,7 @@ fn compare(argv: Vec<&'static str>) -> Result<Completion, libtest_mimic::Failed>
             return Ok(Completion::ignored_with(format!("needs {needed}")));
         }
     }
-    let waits = if argv[0] == "curl" {
-        Waits::UntilDeadline
-    } else {
-        Waits::Fixed
-    };
+    let waits = if argv[0] == "curl" { Waits::UntilDeadline } else { Waits::Fixed };
     in_lab(move || {
         build()?;
         let silent = TcpListener::bind(("127.0.0.1", SILENT_PORT)).map_err(|e| e.to_string())?;
@@ -102,30 +78,18 @@ fn build() -> Result<(), String> {
     ip("addr add 10.9.0.1/24 dev wb0")?;
     ip("link set wb0 up")?;
     ip("link set wb1 up")?;
-    ip(&format!(
-        "neigh add {BLACK_HOLE} lladdr 02:00:00:00:00:02 nud permanent dev wb0"
-    ))
+    ip(&format!("neigh add {BLACK_HOLE} lladdr 02:00:00:00:00:02 nud permanent dev wb0"))
 }
 
 /// Normalised lines of each thread, the threads in the order of their first call.
 type Threads = Vec<Vec<String>>;
 
 fn by_thread(waits: Waits, trace: &Trace) -> Threads {
-    let calls = trace
-        .calls
-        .iter()
-        .map(|call| (call.entry_ns, call.tid, render(call)));
-    let signals = trace
-        .signals
-        .iter()
-        .map(|signal| (signal.t_ns, signal.tid, render_signal(signal)));
+    let calls = trace.calls.iter().map(|call| (call.entry_ns, call.tid, render(call)));
+    let signals = trace.signals.iter().map(|signal| (signal.t_ns, signal.tid, render_signal(signal)));
     let mut lines: Vec<(i64, u32, String)> = calls.chain(signals).collect();
     lines.sort();
-    let threads = group(
-        lines
-            .into_iter()
-            .map(|(_, tid, line)| (tid, normal(Side::Ours, waits, &line))),
-    );
+    let threads = group(lines.into_iter().map(|(_, tid, line)| (tid, normal(Side::Ours, waits, &line))));
     match &trace.ending {
         Some(Ending::ExecFailed(_)) | None => Vec::new(),
         _ => threads,
@@ -142,20 +106,12 @@ fn group(lines: impl Iterator<Item = (u32, Option<String>)>) -> Threads {
         }
         threads.entry(tid).or_default().push(line);
     }
-    order
-        .into_iter()
-        .filter_map(|tid| threads.remove(&tid))
-        .map(without_repeats)
-        .collect()
+    order.into_iter().filter_map(|tid| threads.remove(&tid)).map(without_repeats).collect()
 }
 
 /// Takes out waits, and groups of up to three waits, that only repeat what stands before them.
 fn without_repeats(lines: Vec<String>) -> Vec<String> {
-    let is_wait = |line: &String| {
-        ["poll(", "select(", "epoll_wait("]
-            .iter()
-            .any(|name| line.starts_with(name))
-    };
+    let is_wait = |line: &String| ["poll(", "select(", "epoll_wait("].iter().any(|name| line.starts_with(name));
     let mut kept: Vec<String> = Vec::new();
     for line in lines {
         kept.push(line);
@@ -178,15 +134,7 @@ fn strace(waits: Waits, argv: &[&str]) -> Result<Threads, String> {
     let output = directory.path().join("strace");
     let names: Vec<&str> = traced_names().collect();
     let status = Command::new("strace")
-        .args([
-            "-f",
-            "-ttt",
-            "-y",
-            "--seccomp-bpf",
-            "-e",
-            &format!("trace={}", names.join(",")),
-            "-o",
-        ])
+        .args(["-f", "-ttt", "-y", "--seccomp-bpf", "-e", &format!("trace={}", names.join(",")), "-o"])
         .arg(&output)
         .args(argv)
         .env_clear()
@@ -197,25 +145,17 @@ fn strace(waits: Waits, argv: &[&str]) -> Result<Threads, String> {
         .stderr(Stdio::null())
         .status()
         .map_err(|e| format!("strace: {e}"))?;
-    let text =
-        fs::read_to_string(&output).map_err(|e| format!("strace ended with {status}: {e}"))?;
+    let text = fs::read_to_string(&output).map_err(|e| format!("strace ended with {status}: {e}"))?;
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
     let mut lines = Vec::new();
     for line in text.lines() {
         let mut parts = line.splitn(2, ' ');
-        let tid: u32 = parts
-            .next()
-            .unwrap_or_default()
-            .parse()
-            .map_err(|_| format!("no thread id: {line}"))?;
+        let tid: u32 = parts.next().unwrap_or_default().parse().map_err(|_| format!("no thread id: {line}"))?;
         let rest = parts.next().unwrap_or_default().trim_start();
         let rest = rest.split_once(' ').map_or("", |(_stamp, rest)| rest);
         if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
             unfinished.insert(tid, begun.to_owned());
-        } else if let Some((_, end)) = rest
-            .strip_prefix("<... ")
-            .and_then(|resumed| resumed.split_once(" resumed>"))
-        {
+        } else if let Some((_, end)) = rest.strip_prefix("<... ").and_then(|resumed| resumed.split_once(" resumed>")) {
             let begun = unfinished.remove(&tid).unwrap_or_default();
             lines.push((tid, normal(Side::Strace, waits, &(begun + end))));
         } else if !rest.starts_with("+++") {
@@ -235,8 +175,7 @@ fn same(ours: &Threads, theirs: &Threads) -> Result<(), String> {
         let (ours, theirs) = (ours.get(i).unwrap_or(&none), theirs.get(i).unwrap_or(&none));
         text += &format!("thread {i}\n");
         for change in
-            similar::TextDiff::from_lines(&(theirs.join("\n") + "\n"), &(ours.join("\n") + "\n"))
-                .iter_all_changes()
+            similar::TextDiff::from_lines(&(theirs.join("\n") + "\n"), &(ours.join("\n") + "\n")).iter_all_changes()
         {
             text += &format!("{}{change}", change.tag());
         }

@@ -39,13 +39,9 @@ impl Trace {
             TraceEvent::Started { monotonic_ns } => self.started_ns = *monotonic_ns,
             TraceEvent::Call(call) => self.calls.push(call.clone()),
             TraceEvent::Signal(signal) => self.signals.push(signal.clone()),
-            TraceEvent::Process(process) => {
-                drop(self.processes.insert(process.tid, process.clone()))
-            }
+            TraceEvent::Process(process) => drop(self.processes.insert(process.tid, process.clone())),
             TraceEvent::MainEnded { how, .. } => self.ending = Some(how.clone()),
-            TraceEvent::ExecFailed { errno, .. } => {
-                self.ending = Some(Ending::ExecFailed(errno.clone()))
-            }
+            TraceEvent::ExecFailed { errno, .. } => self.ending = Some(Ending::ExecFailed(errno.clone())),
             TraceEvent::ForeignArchitecture { .. } => {}
         }
         self.events.push(event);
@@ -69,20 +65,12 @@ impl Trace {
 
 /// A command with nothing on its standard descriptors, in the caller's network namespace.
 pub fn command(argv: &[&str]) -> Result<TracedCommand, String> {
-    let null = || {
-        File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .map(OwnedFd::from)
-    };
+    let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
     Ok(TracedCommand {
         argv: argv.iter().map(ToString::to_string).collect(),
         env: environment(),
         cwd: PathBuf::from("/"),
-        netns: File::open("/proc/self/ns/net")
-            .map_err(|e| format!("/proc/self/ns/net: {e}"))?
-            .into(),
+        netns: File::open("/proc/self/ns/net").map_err(|e| format!("/proc/self/ns/net: {e}"))?.into(),
         hostname: "client".to_owned(),
         stdin: null().map_err(|e| e.to_string())?,
         stdout: null().map_err(|e| e.to_string())?,
@@ -93,13 +81,7 @@ pub fn command(argv: &[&str]) -> Result<TracedCommand, String> {
 /// The same for every command, traced by whomever.
 pub fn environment() -> Vec<(String, String)> {
     let path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
-    [
-        ("PATH", path),
-        ("LANG", "C.UTF-8"),
-        ("HOME", "/nonexistent"),
-    ]
-    .map(|(n, v)| (n.to_owned(), v.to_owned()))
-    .into()
+    [("PATH", path), ("LANG", "C.UTF-8"), ("HOME", "/nonexistent")].map(|(n, v)| (n.to_owned(), v.to_owned())).into()
 }
 
 /// Runs a command to its end, and to that of everything it left behind.
@@ -129,9 +111,7 @@ pub fn trace_command(
 /// Waits for events.
 pub fn wait_readable(tracer: &Tracer) -> Result<(), String> {
     let mut fds = [PollFd::new(tracer.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::NONE)
-        .map(drop)
-        .map_err(|e| e.to_string())
+    poll(&mut fds, PollTimeout::NONE).map(drop).map_err(|e| e.to_string())
 }
 
 /// Runs `body` in a forked child, alone in new user and network namespaces with `lo` up: traffic stays in there, and
@@ -163,10 +143,8 @@ const NO_NAMESPACES: &str = "needs user and network namespaces";
 
 fn enter_namespaces() -> Result<(), String> {
     let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .map_err(|_| NO_NAMESPACES.to_owned())?;
-    let write =
-        |path: &str, text: String| fs::write(path, text).map_err(|e| format!("{path}: {e}"));
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|_| NO_NAMESPACES.to_owned())?;
+    let write = |path: &str, text: String| fs::write(path, text).map_err(|e| format!("{path}: {e}"));
     write("/proc/self/setgroups", "deny".into())?;
     write("/proc/self/uid_map", format!("0 {uid} 1"))?;
     write("/proc/self/gid_map", format!("0 {gid} 1"))?;
@@ -175,49 +153,37 @@ fn enter_namespaces() -> Result<(), String> {
 
 /// Runs `ip` with these arguments.
 pub fn ip(arguments: &str) -> Result<(), String> {
-    let output = Command::new("ip")
-        .args(arguments.split(' '))
-        .output()
-        .map_err(|e| format!("ip: {e}"))?;
+    let output = Command::new("ip").args(arguments.split(' ')).output().map_err(|e| format!("ip: {e}"))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(format!(
-        "ip {arguments}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    ))
+    Err(format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Whether a program is there.
 pub fn is_installed(program: &str) -> bool {
-    environment()[0]
-        .1
-        .split(':')
-        .any(|directory| PathBuf::from(directory).join(program).is_file())
+    environment()[0].1.split(':').any(|directory| PathBuf::from(directory).join(program).is_file())
 }
 
 /// A program of `workbench/tests/programs`, compiled once; `None` without a compiler.
-pub fn compiled(source: &'static str) -> Option<&'static str> {
+pub fn compiled(source: &'static str) -> Result<Option<&'static str>, String> {
     static PROGRAMS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
-    let mut programs = PROGRAMS.lock().ok()?;
+    let mut programs = PROGRAMS.lock().map_err(|e| e.to_string())?;
     if let Some(program) = programs.get(source) {
-        return Some(program);
+        return Ok(Some(program));
     }
-    is_installed("gcc").then_some(())?;
-    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(source)
-        .with_extension("");
-    let source_path = PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/workbench/tests/programs"
-    ))
-    .join(source);
+    if !is_installed("gcc") {
+        return Ok(None);
+    }
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(source).with_extension("");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/workbench/tests/programs");
     let mut gcc = Command::new("gcc");
-    gcc.args(["-O1", "-pthread", "-Wno-unused-result", "-o"])
-        .arg(&program)
-        .arg(source_path);
-    gcc.status().ok()?.success().then_some(())?;
+    gcc.current_dir(directory).args(["-O1", "-pthread", "-Wno-unused-result", "-o"]).arg(&program).arg(source);
+    let output = gcc.output().map_err(|e| format!("gcc: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
     let program: &'static str = Box::leak(program.to_string_lossy().into_owned().into_boxed_str());
     programs.insert(source, program);
-    Some(program)
+    Ok(Some(program))
 }

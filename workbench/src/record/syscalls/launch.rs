@@ -109,7 +109,9 @@ fn trace(
     events: &mut FrameWriter,
     gate: OwnedFd,
 ) -> Result<(), Failure> {
-    tie_to(agent).map_err(|e| ("be tied to the agent's life", e))?;
+    // Out of the terminal's reach: Ctrl-C is for whoever started the agent to deal with.
+    setsid().map_err(|e| ("start a session", e.into()))?;
+    tie_to(agent).map_err(|e| ("follow the agent's death", e))?;
     let stop_signal = SigSet::from(Signal::SIGCHLD);
     stop_signal.thread_block().map_err(|e| ("block SIGCHLD", e.into()))?;
     own_descriptors(&mut command, events, &gate).map_err(|e| ("keep descriptors", e))?;

@@ -143,7 +143,8 @@ impl Tracer {
         self.is_finished
     }
 
-    /// Kills every process of the command, those that appear later included. Their ends come as events.
+    /// Kills every process of the command, those that appear later included. Their ends come as events. (A command
+    /// that was never released has none: drop the tracer.)
     pub fn kill(&mut self) {
         self.is_killing = true;
         for pid in &self.live {
