@@ -21,6 +21,9 @@ use workbench::sys::seccomp;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// Runs a program to its end.
+type Way = fn(&[String]) -> Outcome<()>;
+
 /// First argument of a run of this program that puts itself under a filter and becomes the rest of its arguments.
 const FILTERED: &str = "--become-filtered";
 const BYTES: usize = 500_000;
@@ -63,7 +66,6 @@ fn enter_namespaces() -> Outcome<()> {
 }
 
 fn compare(title: &str, argv: &[String], runs: usize, strace_runs: usize) -> Outcome<()> {
-    type Way = fn(&[String]) -> Outcome<()>;
     const WAYS: [(&str, Way); 4] =
         [("nothing", plain), ("filter, no tracer", filtered), ("tracer", traced), ("strace --seccomp-bpf -f", straced)];
     let mut samples = WAYS.map(|_| Vec::with_capacity(runs));
@@ -82,7 +84,7 @@ fn compare(title: &str, argv: &[String], runs: usize, strace_runs: usize) -> Out
     }
     let medians = samples.map(median);
     println!("{title}, medians of {runs}");
-    for ((name, _), median) in WAYS.iter().zip(&medians) {
+    for ((name, _), median) in WAYS.iter().zip(&medians).filter(|(_, median)| !median.is_zero()) {
         let ratio = |base: Duration| median.as_secs_f64() / base.as_secs_f64();
         let (nothing, filter) = (ratio(medians[0]), ratio(medians[1]));
         println!(

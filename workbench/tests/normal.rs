@@ -9,8 +9,17 @@ pub enum Side {
     Strace,
 }
 
+/// How a tool uses its waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// Each for a time of its own.
+    Fixed,
+    /// Each for what is left until a deadline, which depends on how fast the machine is.
+    UntilDeadline,
+}
+
 /// A line to compare; `None` for a call that our filter leaves out on purpose.
-pub fn normal(side: Side, line: &str) -> Option<String> {
+pub fn normal(side: Side, waits: Waits, line: &str) -> Option<String> {
     let line = match side {
         Side::Ours => line.to_owned(),
         Side::Strace => {
@@ -21,7 +30,7 @@ pub fn normal(side: Side, line: &str) -> Option<String> {
             bare
         }
     };
-    Some(replace(&line))
+    Some(replace(waits, &line))
 }
 
 /// Takes the names that `-y` adds to descriptors, `3<socket:[4711]>`, out of a line, and gives them back in order.
@@ -70,7 +79,7 @@ fn is_recorded(line: &str, descriptors: &[(i32, String)]) -> bool {
     }
 }
 
-fn replace(line: &str) -> String {
+fn replace(waits: Waits, line: &str) -> String {
     let name = line.split('(').next().unwrap_or_default();
     let is_message = ["sendto", "sendmsg", "recvmsg"].contains(&name);
     if is_message && line.contains("AF_NETLINK") {
@@ -99,15 +108,15 @@ fn replace(line: &str) -> String {
     if let Some((before, after)) = line.split_once(", sa_data=\"") {
         line = format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest));
     }
-    remaining_times(name, line)
+    remaining_times(name, waits, line)
 }
 
 /// What is left of a wait depends on how fast the machine is.
-fn remaining_times(name: &str, line: String) -> String {
+fn remaining_times(name: &str, waits: Waits, line: String) -> String {
     match name {
-        "poll" | "epoll_wait" => match line.split_once(") = ") {
+        "poll" if waits == Waits::UntilDeadline => match line.split_once(") = ") {
             Some((call, result)) => match call.rsplit_once(", ") {
-                Some((call, timeout)) if !["0", "-1"].contains(&timeout) => {
+                Some((call, timeout)) if timeout != "-1" => {
                     format!("{call}, LEFT) = {result}")
                 }
                 _ => line,

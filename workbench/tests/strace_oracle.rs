@@ -15,7 +15,7 @@ use workbench::evidence::Ending;
 use workbench::record::syscalls::traced_names;
 use workbench::report::strace::{render, render_signal};
 
-use crate::normal::{Side, normal};
+use crate::normal::{Side, Waits, normal};
 use crate::traced::{Trace, compiled, environment, in_lab, ip, is_installed, trace};
 
 /// Where the silent peer listens, which is the machine's address on `lo`.
@@ -48,7 +48,7 @@ pub fn trials() -> Vec<Trial> {
     trials.push(Trial::ignorable_test("strace_oracle::a_shell_and_its_children", || {
         compare(vec!["sh", "-c", "nc.openbsd -w 1 10.9.0.2 80; nc.traditional -n -w 1 127.0.0.1 9; exit 3"])
     }));
-    trials.push(Trial::ignorable_test("strace_oracle::every_recorded_call", || match compiled("calls.c") {
+    trials.push(Trial::ignorable_test("strace_oracle::every_recorded_call", || match compiled("calls.c")? {
         Some(program) => compare(vec![program]),
         None => Ok(Completion::ignored_with("needs gcc")),
     }));
@@ -61,11 +61,12 @@ fn compare(argv: Vec<&'static str>) -> Result<Completion, libtest_mimic::Failed>
             return Ok(Completion::ignored_with(format!("needs {needed}")));
         }
     }
+    let waits = if argv[0] == "curl" { Waits::UntilDeadline } else { Waits::Fixed };
     in_lab(move || {
         build()?;
         let silent = TcpListener::bind(("127.0.0.1", SILENT_PORT)).map_err(|e| e.to_string())?;
-        let ours = by_thread(&trace(&argv)?);
-        let theirs = strace(&argv)?;
+        let ours = by_thread(waits, &trace(&argv)?);
+        let theirs = strace(waits, &argv)?;
         drop(silent);
         same(&ours, &theirs)
     })
@@ -83,12 +84,12 @@ fn build() -> Result<(), String> {
 /// Normalised lines of each thread, the threads in the order of their first call.
 type Threads = Vec<Vec<String>>;
 
-fn by_thread(trace: &Trace) -> Threads {
+fn by_thread(waits: Waits, trace: &Trace) -> Threads {
     let calls = trace.calls.iter().map(|call| (call.entry_ns, call.tid, render(call)));
     let signals = trace.signals.iter().map(|signal| (signal.t_ns, signal.tid, render_signal(signal)));
     let mut lines: Vec<(i64, u32, String)> = calls.chain(signals).collect();
     lines.sort();
-    let threads = group(lines.into_iter().map(|(_, tid, line)| (tid, normal(Side::Ours, &line))));
+    let threads = group(lines.into_iter().map(|(_, tid, line)| (tid, normal(Side::Ours, waits, &line))));
     match &trace.ending {
         Some(Ending::ExecFailed(_)) | None => Vec::new(),
         _ => threads,
@@ -128,7 +129,7 @@ fn without_repeats(lines: Vec<String>) -> Vec<String> {
     kept
 }
 
-fn strace(argv: &[&str]) -> Result<Threads, String> {
+fn strace(waits: Waits, argv: &[&str]) -> Result<Threads, String> {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let output = directory.path().join("strace");
     let names: Vec<&str> = traced_names().collect();
@@ -156,9 +157,9 @@ fn strace(argv: &[&str]) -> Result<Threads, String> {
             unfinished.insert(tid, begun.to_owned());
         } else if let Some((_, end)) = rest.strip_prefix("<... ").and_then(|resumed| resumed.split_once(" resumed>")) {
             let begun = unfinished.remove(&tid).unwrap_or_default();
-            lines.push((tid, normal(Side::Strace, &(begun + end))));
+            lines.push((tid, normal(Side::Strace, waits, &(begun + end))));
         } else if !rest.starts_with("+++") {
-            lines.push((tid, normal(Side::Strace, rest)));
+            lines.push((tid, normal(Side::Strace, waits, rest)));
         }
     }
     Ok(group(lines.into_iter()))

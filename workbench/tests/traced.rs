@@ -166,19 +166,24 @@ pub fn is_installed(program: &str) -> bool {
 }
 
 /// A program of `workbench/tests/programs`, compiled once; `None` without a compiler.
-pub fn compiled(source: &'static str) -> Option<&'static str> {
+pub fn compiled(source: &'static str) -> Result<Option<&'static str>, String> {
     static PROGRAMS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
-    let mut programs = PROGRAMS.lock().ok()?;
+    let mut programs = PROGRAMS.lock().map_err(|e| e.to_string())?;
     if let Some(program) = programs.get(source) {
-        return Some(program);
+        return Ok(Some(program));
     }
-    is_installed("gcc").then_some(())?;
+    if !is_installed("gcc") {
+        return Ok(None);
+    }
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(source).with_extension("");
-    let source_path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/workbench/tests/programs")).join(source);
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/workbench/tests/programs");
     let mut gcc = Command::new("gcc");
-    gcc.args(["-O1", "-pthread", "-Wno-unused-result", "-o"]).arg(&program).arg(source_path);
-    gcc.status().ok()?.success().then_some(())?;
+    gcc.current_dir(directory).args(["-O1", "-pthread", "-Wno-unused-result", "-o"]).arg(&program).arg(source);
+    let output = gcc.output().map_err(|e| format!("gcc: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
     let program: &'static str = Box::leak(program.to_string_lossy().into_owned().into_boxed_str());
     programs.insert(source, program);
-    Some(program)
+    Ok(Some(program))
 }

@@ -51,18 +51,21 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn with_program(body: fn() -> Result<(), String>) -> Result<Completion, Failed> {
-    match program() {
+    match compiled(PROGRAM)? {
         Some(_) => in_lab(body),
         None => Ok(Completion::ignored_with("needs gcc")),
     }
 }
 
-fn program() -> Option<&'static str> {
-    compiled("tracees.c")
+/// Programs that do one thing each, by first argument.
+const PROGRAM: &str = "tracees.c";
+
+fn program() -> Result<&'static str, String> {
+    compiled(PROGRAM)?.ok_or_else(|| "gcc is gone".to_owned())
 }
 
 fn trace_program(name: &str) -> Result<Trace, String> {
-    trace(&[program().unwrap_or_default(), name])
+    trace(&[program()?, name])
 }
 
 fn check(holds: bool, what: &str, trace: &Trace) -> Result<(), String> {
@@ -196,7 +199,8 @@ fn end_of_file(mut read: PipeReader) -> Result<(), String> {
 fn threads() -> Result<(), String> {
     let trace = trace_program("threads")?;
     check(trace.ending == Some(Ending::Exit(0)), "it exits 0", &trace)?;
-    let polls: Vec<_> = trace.named("poll").map(|call| (call.timeout_ns(), call.tid)).collect();
+    let mut polls: Vec<_> = trace.named("poll").map(|call| (call.timeout_ns(), call.tid)).collect();
+    polls.sort_unstable();
     check(polls.iter().map(|p| p.0).eq([Some(Some(11_000_000)), Some(Some(22_000_000))]), "two polls", &trace)?;
     check(polls[0].1 != polls[1].1, "of two threads", &trace)?;
     let main = trace.calls[0].pid;
@@ -268,7 +272,7 @@ fn reuse() -> Result<(), String> {
 /// 40,000 calls are more than the pipe holds: the command must come to its end without anybody reading.
 fn slow_agent() -> Result<(), String> {
     let (read, write) = std::io::pipe().map_err(|e| e.to_string())?;
-    let mut command = command(&[program().unwrap_or_default(), "many"])?;
+    let mut command = command(&[program()?, "many"])?;
     command.stdout = write.into();
     let mut tracer = Tracer::spawn(command).map_err(|e| e.to_string())?;
     tracer.release().map_err(|e| e.to_string())?;
@@ -283,7 +287,7 @@ fn slow_agent() -> Result<(), String> {
 }
 
 fn killed() -> Result<(), String> {
-    let command = command(&[program().unwrap_or_default(), "hold"])?;
+    let command = command(&[program()?, "hold"])?;
     // Killed when the child is there: by then the parent is in recv or about to be.
     let trace = trace_command(command, |event, tracer| {
         if matches!(event, TraceEvent::Process(process) if process.parent_tid != 0) {

@@ -1,7 +1,8 @@
 //! System calls and signals as strace(1) prints them, for readers who know it.
 //!
-//! Without thread id and time in front. Two things are told better than strace 6.1 does: a timeout as a socket option's
-//! value (strace prints its bytes), and what a netlink message holds is not told at all (strace decodes it).
+//! Without thread id and time in front. What strace 6.1 does differently: it prints a timeout or an algorithm's name as a
+//! socket option's value by its bytes, the bytes of addresses of families that are not read here, `si_uid` and the like
+//! of a signal, and it decodes what netlink messages hold, of which the evidence has the first bytes only.
 
 mod argument;
 mod quote;

@@ -3,6 +3,7 @@
 //! The tracer must never wait for the agent: a command that is stopped meanwhile would be late. What the pipe does not
 //! take at once stays in memory until it does.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,7 +37,7 @@ pub fn pipe() -> io::Result<(FrameReader, FrameWriter)> {
     let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
     Ok((
         FrameReader { pipe: File::from(read), buffer: Vec::new() },
-        FrameWriter { pipe: File::from(write), queue: Vec::new() },
+        FrameWriter { pipe: File::from(write), queue: VecDeque::new() },
     ))
 }
 
@@ -44,24 +45,23 @@ pub fn pipe() -> io::Result<(FrameReader, FrameWriter)> {
 #[derive(Debug)]
 pub struct FrameWriter {
     pipe: File,
-    queue: Vec<u8>,
+    queue: VecDeque<u8>,
 }
 
 impl FrameWriter {
     /// Adds a frame; nothing is written before [`Self::flush`].
     pub fn push(&mut self, frame: &Frame) -> io::Result<()> {
-        let start = self.queue.len();
-        self.queue.extend_from_slice(&[0; 4]);
-        serde_json::to_writer(&mut self.queue, frame)?;
-        let len = u32::try_from(self.queue.len() - start - 4).map_err(io::Error::other)?;
-        self.queue[start..start + 4].copy_from_slice(&len.to_ne_bytes());
+        let body = serde_json::to_vec(frame)?;
+        let len = u32::try_from(body.len()).map_err(io::Error::other)?;
+        self.queue.extend(len.to_ne_bytes());
+        self.queue.extend(body);
         Ok(())
     }
 
     /// Writes what the pipe takes now.
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.queue.is_empty() {
-            match self.pipe.write(&self.queue) {
+            match self.pipe.write(self.queue.as_slices().0) {
                 Ok(count) => drop(self.queue.drain(..count)),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,

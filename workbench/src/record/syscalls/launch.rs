@@ -1,7 +1,7 @@
 //! In the tracer process: prepares the command, seizes it, and records until everybody is gone.
 //!
-//! The command's process is made ready under the tracer's eyes, waits until it is seized, puts itself under the filter
-//! and calls `execve`, where the first stop holds it until the agent releases it. So nothing of ours happens after zero.
+//! The command's process waits until it is seized, makes itself ready, puts itself under the filter and calls `execve`,
+//! where its first stop holds it until the agent releases it. So nothing of ours happens after zero.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
@@ -51,16 +51,37 @@ impl Prepared {
     }
 }
 
-/// What can fail before the command is there, as phrases for "cannot … for the command".
-const STEPS: [&str; 7] = [
-    "start a session",
-    "be tied to the tracer's life",
-    "enter the network namespace",
-    "set up standard input and output",
-    "enter the working directory",
-    "wait to be traced",
-    "install the system-call filter",
-];
+/// What can fail in the command's process before its `execve`.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Session,
+    Parent,
+    Seized,
+    Namespace,
+    Descriptors,
+    Directory,
+    Signals,
+    Filter,
+}
+
+impl Step {
+    /// Each with its phrase for "cannot … for the command".
+    const PHRASES: [(Self, &str); 8] = [
+        (Self::Session, "start a session"),
+        (Self::Parent, "follow the tracer's death"),
+        (Self::Seized, "wait to be traced"),
+        (Self::Namespace, "enter the network namespace"),
+        (Self::Descriptors, "set up standard input and output"),
+        (Self::Directory, "enter the working directory"),
+        (Self::Signals, "unblock signals"),
+        (Self::Filter, "install the system-call filter"),
+    ];
+
+    fn phrase(number: u8) -> &'static str {
+        let found = Self::PHRASES.iter().find(|(step, _)| *step as u8 == number);
+        found.map_or("prepare the process", |(_, phrase)| phrase)
+    }
+}
 
 /// The tracer process, from its fork to its end. Returns its exit code.
 pub fn run_tracer(
@@ -88,7 +109,9 @@ fn trace(
     events: &mut FrameWriter,
     gate: OwnedFd,
 ) -> Result<(), Failure> {
-    tie_to(agent).map_err(|e| ("be tied to the agent's life", e))?;
+    // Out of the terminal's reach: Ctrl-C is for whoever started the agent to deal with.
+    setsid().map_err(|e| ("start a session", e.into()))?;
+    tie_to(agent).map_err(|e| ("follow the agent's death", e))?;
     let stop_signal = SigSet::from(Signal::SIGCHLD);
     stop_signal.thread_block().map_err(|e| ("block SIGCHLD", e.into()))?;
     own_descriptors(&mut command, events, &gate).map_err(|e| ("keep descriptors", e))?;
@@ -171,7 +194,7 @@ fn start(command: TracedCommand, prepared: &Prepared, program: &CStr) -> Result<
     let tracer = nix::unistd::getpid();
     let body = || {
         let Err((step, errno)) = become_command(tracer, &command, prepared, program, &seized_read, &seized_write);
-        let mut report = [step, 0, 0, 0, 0];
+        let mut report = [step as u8, 0, 0, 0, 0];
         report[1..].copy_from_slice(&(errno as i32).to_ne_bytes());
         let _ = nix::unistd::write(&report_write, &report);
         EXIT_NOT_EXECUTED
@@ -182,8 +205,8 @@ fn start(command: TracedCommand, prepared: &Prepared, program: &CStr) -> Result<
     Ok(Child { pid, report: report_read })
 }
 
-/// Turns the forked child into the command. Returns only when something failed, with the number of the step; an
-/// `execve` that fails says so to the tracer by itself, and counts as the last step.
+/// Turns the forked child into the command. Returns only when something failed, with the step; an
+/// `execve` that fails is seen by the tracer anyway.
 fn become_command(
     tracer: Pid,
     command: &TracedCommand,
@@ -191,27 +214,27 @@ fn become_command(
     program: &CStr,
     seized: &OwnedFd,
     seized_write: &OwnedFd,
-) -> Result<Infallible, (u8, Errno)> {
-    let at = |step: u8| move |errno: Errno| (step, errno);
-    setsid().map_err(at(0))?;
-    tie_to(tracer).map_err(|e| (1, errno_of(&e)))?;
-    setns(&command.netns, CloneFlags::CLONE_NEWNET).map_err(at(2))?;
+) -> Result<Infallible, (Step, Errno)> {
+    let at = |step: Step| move |errno: Errno| (step, errno);
+    setsid().map_err(at(Step::Session))?;
+    tie_to(tracer).map_err(|e| (Step::Parent, errno_of(&e)))?;
+    nix::unistd::close(seized_write.as_raw_fd()).map_err(at(Step::Seized))?;
+    if nix::unistd::read(seized, &mut [0]).map_err(at(Step::Seized))? == 0 {
+        return Err((Step::Seized, Errno::EPIPE));
+    }
+    setns(&command.netns, CloneFlags::CLONE_NEWNET).map_err(at(Step::Namespace))?;
     // The name is a nicety: without the right to a UTS namespace of its own the command sees the agent's.
     if unshare(CloneFlags::CLONE_NEWUTS).is_ok() {
         let _ = nix::unistd::sethostname(&command.hostname);
     }
-    dup2_stdin(&command.stdin).map_err(at(3))?;
-    dup2_stdout(&command.stdout).map_err(at(3))?;
-    dup2_stderr(&command.stderr).map_err(at(3))?;
-    chdir(&command.cwd).map_err(at(4))?;
+    dup2_stdin(&command.stdin).map_err(at(Step::Descriptors))?;
+    dup2_stdout(&command.stdout).map_err(at(Step::Descriptors))?;
+    dup2_stderr(&command.stderr).map_err(at(Step::Descriptors))?;
+    chdir(&command.cwd).map_err(at(Step::Directory))?;
     default_signals();
-    SigSet::empty().thread_set_mask().map_err(at(5))?;
-    nix::unistd::close(seized_write.as_raw_fd()).map_err(at(5))?;
-    if nix::unistd::read(seized, &mut [0]).map_err(at(5))? == 0 {
-        return Err((5, Errno::EPIPE));
-    }
-    seccomp::install(&prepared.filter).map_err(|e| (6, errno_of(&e)))?;
-    execve(program, &prepared.argv, &prepared.env).map_err(at(6))
+    SigSet::empty().thread_set_mask().map_err(at(Step::Signals))?;
+    seccomp::install(&prepared.filter).map_err(|e| (Step::Filter, errno_of(&e)))?;
+    execve(program, &prepared.argv, &prepared.env).map_err(at(Step::Filter))
 }
 
 fn errno_of(error: &io::Error) -> Errno {
@@ -222,10 +245,7 @@ fn errno_of(error: &io::Error) -> Errno {
 fn report(pipe: OwnedFd) -> Frame {
     let mut bytes = [0; 5];
     let (step, errno) = match File::from(pipe).read_exact(&mut bytes) {
-        Ok(()) => {
-            let step = STEPS.get(usize::from(bytes[0])).copied().unwrap_or("prepare the process");
-            (step, i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]))
-        }
+        Ok(()) => (Step::phrase(bytes[0]), i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]])),
         Err(_) => ("keep the process alive before its execve", libc::ESRCH),
     };
     Frame::SetupFailed { step: step.to_owned(), errno: names::errno(errno) }

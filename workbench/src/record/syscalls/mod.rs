@@ -4,6 +4,10 @@
 //! decodes, and writes events; it is a process of its own because its `waitpid` takes everybody's children. The
 //! *command* and all its descendants are traced. Whoever dies takes those below along.
 //!
+//! What it costs: a call that the filter lets pass, some 0.1 us; one that it stops at, 10 to 20 us, twice that if it is
+//! recorded. A program that reads a file byte by byte on descriptor 3 is slowed down by a factor of 10 to 25, one that
+//! does so on descriptor 0 by a quarter (`workbench/benches/tracer.rs`).
+//!
 //! What it does not see: calls on descriptors 0, 1 and 2 by `read`, `write` and `close`; calls of foreign
 //! architectures (reported as [`TraceEvent::ForeignArchitecture`]); io_uring operations, which are not calls.
 

@@ -108,7 +108,7 @@ const DATA: &[Traced] = &[
     Traced::new("sendmmsg", libc::SYS_sendmmsg, message::sendmmsg).returning(message::sendmmsg_return),
     Traced::new("recvmmsg", libc::SYS_recvmmsg, message::recvmmsg).returning(message::recvmmsg_return),
     Traced::new("sendfile", libc::SYS_sendfile, transfer::sendfile).returning(transfer::sendfile_return).on(&[0, 1]),
-    Traced::new("splice", libc::SYS_splice, transfer::splice).returning(transfer::splice_return).on(&[0, 2]),
+    Traced::new("splice", libc::SYS_splice, transfer::splice).on(&[0, 2]),
 ];
 
 const SOCKETS: &[Traced] = &[

@@ -143,7 +143,8 @@ impl Tracer {
         self.is_finished
     }
 
-    /// Kills every process of the command, those that appear later included. Their ends come as events.
+    /// Kills every process of the command, those that appear later included. Their ends come as events. (A command
+    /// that was never released has none: drop the tracer.)
     pub fn kill(&mut self) {
         self.is_killing = true;
         for pid in &self.live {
@@ -167,6 +168,17 @@ impl Tracer {
             TraceEvent::Process(process) => self.note_process(process),
             TraceEvent::MainEnded { .. } | TraceEvent::ExecFailed { .. } => self.has_ended = true,
             _ => {}
+        }
+    }
+
+    fn note_process(&mut self, process: &Process) {
+        let is_new = process.end_ns.is_none() && self.live.insert(process.pid);
+        if is_new && self.is_killing {
+            kill_process(process.pid);
+        }
+        // A leader's end is reported after that of its last thread.
+        if process.end_ns.is_some() && process.tid == process.pid {
+            self.live.remove(&process.pid);
         }
     }
 }

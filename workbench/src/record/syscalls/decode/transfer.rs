@@ -93,16 +93,7 @@ fn offset(call: &CallStop, i: usize) -> Arg {
 }
 
 pub fn sendfile_return(call: &CallStop, outcome: Outcome, args: &mut [Arg]) {
-    offset_return(call, outcome, args, 2);
-}
-
-pub fn splice_return(call: &CallStop, outcome: Outcome, args: &mut [Arg]) {
-    offset_return(call, outcome, args, 1);
-    offset_return(call, outcome, args, 3);
-}
-
-fn offset_return(call: &CallStop, outcome: Outcome, args: &mut [Arg], i: usize) {
-    if let (Ok(_), Arg::Length { returned, .. }) = (outcome, &mut args[i]) {
-        *returned = call.memory.word(call.raw[i]).map(u64::cast_signed);
+    if let (Ok(_), Arg::Length { returned, .. }) = (outcome, &mut args[2]) {
+        *returned = call.memory.word(call.raw[2]).map(u64::cast_signed);
     }
 }
