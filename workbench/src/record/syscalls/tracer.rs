@@ -152,17 +152,6 @@ impl Tracer {
         }
     }
 
-    fn note_process(&mut self, process: &Process) {
-        if process.end_ns.is_none() {
-            if self.live.insert(process.pid) && self.is_killing {
-                kill_process(process.pid);
-            }
-        } else if process.tid == process.pid {
-            // A leader's end is reported after that of its last thread.
-            self.live.remove(&process.pid);
-        }
-    }
-
     fn note(&mut self, event: &TraceEvent) {
         match event {
             TraceEvent::Process(process) => self.note_process(process),
