@@ -100,6 +100,10 @@ fn replace(waits: Waits, line: &str) -> String {
     for member in [", si_uid=", ", si_status=", ", si_utime=", ", si_stime=", "nl_pad="] {
         line = each_number(&line, member, |c| c.is_ascii_alphanumeric(), |_| String::new());
     }
+    // Behind a child's processor time, where it is not 0, strace says it in seconds.
+    if let Some((before, after)) = line.split_once(" /* ").filter(|_| line.starts_with("---")) {
+        line = format!("{before}{}", after.split_once(" */").map_or("", |(_, rest)| rest));
+    }
     line = line.replace("{sa_family=AF_NETLINK, , ", "{sa_family=AF_NETLINK, ");
     if name == "tgkill" {
         line = line.rsplit_once(", ").map_or(line.clone(), |(_, rest)| format!("tgkill(PID, PID, {rest}"));
