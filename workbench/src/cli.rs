@@ -9,8 +9,9 @@ Exit codes:
   0  everything agrees
   1  something differs, an expectation fails, or (with CI set) a snapshot is missing
   2  the scenario or the command line is wrong
-  3  the environment lacks what is needed
-  4  inconclusive: the machine stalled, or a recorder lost something";
+  3  the environment lacks what is needed, or every run was skipped
+  4  inconclusive: the machine stalled, or a recorder lost something
+  130  interrupted (SIGINT, SIGTERM, SIGHUP); the labs are gone";
 
 /// What ends a network operation, after how long, and which timer did it?
 #[derive(Debug, Parser)]

@@ -10,5 +10,5 @@ pub const WRONG_INPUT: u8 = 2;
 pub const ENVIRONMENT: u8 = 3;
 /// Inconclusive: the machine stalled, or a recorder lost something.
 pub const INCONCLUSIVE: u8 = 4;
-/// Interrupted by SIGINT or SIGTERM, as shells have it (128 + signal).
+/// Interrupted by SIGINT, SIGTERM or SIGHUP: one code for all, the shells' for Ctrl-C.
 pub const INTERRUPTED: u8 = 130;

@@ -1,6 +1,8 @@
 //! The binary as a person or a CI job uses it: exit codes, what is printed, what is written.
 
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -22,6 +24,11 @@ pub fn trials() -> Vec<Trial> {
         lab_trial("standard_input_is_what_the_scenario_says", standard_input),
         lab_trial("a_missing_program_exits_3_and_says_what_to_do", missing_program),
         lab_trial("the_lab_hides_the_machine", hidden_machine),
+        lab_trial("a_command_cannot_write_to_the_machine", unwritable_machine),
+        lab_trial("a_run_whose_tool_is_not_there_is_skipped_and_denied_skips_exit_3", missing_tool),
+        lab_trial("a_run_that_cannot_be_believed_is_no_pass", unbelievable_output),
+        Trial::test("a_reader_that_goes_away_ends_the_program_quietly", broken_pipe),
+        Trial::test("evidence_of_another_format_is_refused", foreign_evidence),
     ]
 }
 
@@ -117,9 +124,9 @@ fn judged_again() -> Result<(), Failed> {
     let kept = folder.path().join("kept");
     let output = workbench().args(["run", "--no-snapshot", "--artifacts"]).arg(&kept).arg(&file).output()?;
     expect(output.status.success(), texts(&output).0 + &texts(&output).1)?;
-    let judged = workbench().arg("judge").arg(kept.join("refused-it/evidence.json")).output()?;
+    let judged = workbench().arg("judge").arg(kept.join("refused/it/evidence.json")).output()?;
     expect(judged.status.success(), texts(&judged).1)?;
-    let timeline = fs::read_to_string(kept.join("refused-it/timeline.txt"))?;
+    let timeline = fs::read_to_string(kept.join("refused/it/timeline.txt"))?;
     expect(texts(&judged).0 == timeline, format!("{}\nagainst\n{timeline}", texts(&judged).0))
 }
 
@@ -197,9 +204,63 @@ fn hidden_machine() -> Result<(), Failed> {
         .env("http_proxy", "http://proxy.invalid/")
         .output()?;
     expect(output.status.success(), texts(&output).0 + &texts(&output).1)?;
-    let seen = fs::read_to_string(kept.join("x-it/stdout"))?;
+    let seen = fs::read_to_string(kept.join("x/it/stdout"))?;
     expect(!seen.contains("proxy") && seen.contains("LANG=C.UTF-8"), format!("a clean environment: {seen}"))?;
     expect(!seen.lines().any(|l| l == "wgetrc" || l == "shadow" || l == "ssh"), format!("a private /etc: {seen}"))?;
     expect(seen.lines().any(|l| l.split_whitespace().last() == Some("1") && l.trim().starts_with('0')), seen)?;
     expect(root().join("Cargo.toml").exists(), "the repository is where it was")
+}
+
+fn unwritable_machine() -> Result<(), Failed> {
+    let folder = scratch();
+    let place = folder.path().join("written").display().to_string();
+    let script = format!(
+        "touch /usr/written {place}; echo 60 > /proc/sys/vm/swappiness; echo 0 > /proc/sysrq-trigger; \
+         echo written > /dev/kmsg; mkdir /sys/fs/cgroup/written; ls /sys /root; echo done > /dev/null; echo survived"
+    );
+    let text =
+        format!("namespace client\nrun it in=client \"sh\" \"-c\" {script:?} {{ expect stdout=\"survived\"; }}\n");
+    let file = scenario(folder.path(), "x.kdl", &text);
+    let output = workbench().args(["run", "--no-snapshot", "-v"]).arg(&file).output()?;
+    let (out, err) = texts(&output);
+    expect(output.status.success(), format!("{out}{err}"))?;
+    expect(!Path::new(&place).exists() && !Path::new("/usr/written").exists(), "nothing was written")?;
+    let refused = out.matches("Read-only file system").count();
+    // A kernel without the magic key has no sysrq-trigger to refuse.
+    expect(refused >= 3, format!("two files and swappiness are refused: {out}"))
+}
+
+fn missing_tool() -> Result<(), Failed> {
+    let folder = scratch();
+    let text = format!("requires tool=\"no-such-tool\"\n{}", two_hosts("true", ""));
+    let file = scenario(folder.path(), "x.kdl", &text);
+    let output = workbench().args(["run", "--no-snapshot", "--deny-skips", "--format", "json"]).arg(&file).output()?;
+    let report: Value = serde_json::from_str(texts(&output).0.trim())?;
+    expect(report["status"] == "skipped" && output.status.code() == Some(3), format!("{report}"))?;
+    expect(report["reason"].as_str().is_some_and(|why| why.contains("no-such-tool")), format!("{report}"))
+}
+
+fn unbelievable_output() -> Result<(), Failed> {
+    let folder = scratch();
+    let text = two_hosts("sh -c 'head -c 1000000 /dev/zero; echo the end'", "expect stdout=\"the end\"");
+    let file = scenario(folder.path(), "x.kdl", &text);
+    let output = workbench().args(["run", "--accept", "--format", "json"]).arg(&file).output()?;
+    let report: Value = serde_json::from_str(texts(&output).0.trim())?;
+    expect(report["status"] == "inconclusive" && output.status.code() == Some(4), format!("{report}"))?;
+    expect(!folder.path().join("snapshots").exists(), "and no snapshot was accepted")
+}
+
+fn broken_pipe() -> Result<(), Failed> {
+    let mut child = workbench().args(["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    expect(texts(&output).1.is_empty(), texts(&output).1)
+}
+
+fn foreign_evidence() -> Result<(), Failed> {
+    let folder = scratch();
+    let file = scenario(folder.path(), "evidence.json", "{\"format_version\": 99}");
+    let output = workbench().arg("judge").arg(&file).output()?;
+    let err = texts(&output).1;
+    expect(output.status.code() == Some(2) && err.contains("99"), err)
 }

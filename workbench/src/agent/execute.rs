@@ -9,7 +9,7 @@ use super::watch::{Command, Seen, Watch};
 use super::{Job, Outcome, Refused, Unsupported, clock, tools, world};
 use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, Machine, Process};
 use crate::lab::{Lab, LabError};
-use crate::plan::Plan;
+use crate::plan::{Plan, RequirementKind};
 use crate::record::packets::{Capture, CaptureError};
 use crate::record::syscalls::TraceError;
 
@@ -60,10 +60,12 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let plan = &job.plan;
     let stdin = Stdin::open(&plan.command.stdin).map_err(os("open the command's standard input"))?;
     world::prepare(plan)?;
+    let env = environment(plan);
+    has_tools(plan, &env)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
     let lab = Lab::build_watched(plan, |hosts| opening = Some(Capture::open_all(hosts)))?;
-    let env = environment(plan);
+    world::seal()?;
     let sysctls = lab.sysctls()?;
     let asked = tools::versions(&plan.command.argv[..1], &job.known_tools, &env);
     let captures = opening.map_or_else(|| Ok(Vec::new()), |opening| opening?.wait())?;
@@ -106,6 +108,23 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     // Closing a lab waits for the kernel; that is off the critical path, because process 1 exits soon.
     std::mem::forget(lab);
     Ok(evidence)
+}
+
+/// Whether the programs are there that the scenario says it needs; a run without one is skipped.
+fn has_tools(plan: &Plan, env: &[(String, String)]) -> Result<(), LabError> {
+    let path = env.iter().find(|(name, _)| name == "PATH").map_or(PATH, |(_, path)| path);
+    for requirement in &plan.requires {
+        let RequirementKind::Tool(tool) = &requirement.what else { continue };
+        if !std::env::split_paths(path).any(|folder| folder.join(tool).is_file()) {
+            return Err(LabError::Unsupported {
+                feature: format!("the program {tool}"),
+                why: format!("it is in none of {path}"),
+                remedy: "install it, or let `workbench doctor --fix` do so".to_owned(),
+                origin: Box::new(requirement.origin.clone()),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The programs that ran, in the order of their start.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{find, plan_file};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, say, say_line};
 use crate::cli::Format;
 use crate::exit_code;
 use crate::scenario::{self, SourceFile};
@@ -19,7 +19,7 @@ pub fn check(paths: &[PathBuf], terminal: Terminal) -> u8 {
         match plan_file(&file) {
             Ok(planned) => {
                 let runs: Vec<&str> = planned.plans.iter().map(|p| p.run.as_str()).collect();
-                println!("{}: ok, {} ({})", file.display(), count(runs.len(), "run"), runs.join(", "));
+                say_line(&format!("{}: ok, {} ({})", file.display(), count(runs.len(), "run"), runs.join(", ")));
             }
             Err(diagnostics) => {
                 terminal.complain(&diagnostics);
@@ -42,10 +42,10 @@ pub fn plan(file: &Path, format: Format, terminal: Terminal) -> u8 {
     match format {
         Format::Text => {
             let texts: Vec<String> = planned.plans.iter().map(crate::plan::Plan::describe).collect();
-            print!("{}", texts.join("\n"));
+            say(&texts.join("\n"));
         }
         Format::Json => match serde_json::to_string_pretty(&planned.plans) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => say_line(&json),
             Err(e) => return wrong(&e),
         },
     }
@@ -63,11 +63,11 @@ pub fn fmt(paths: &[PathBuf], only_check: bool, terminal: Terminal) -> u8 {
         match SourceFile::read(&file).and_then(|source| Ok((scenario::format(&source)?, source.text))) {
             Ok((formatted, text)) if formatted == text => {}
             Ok(_) if only_check => {
-                println!("{}: not formatted", file.display());
+                say_line(&format!("{}: not formatted", file.display()));
                 code = exit_code::DIFFERS;
             }
             Ok((formatted, _)) => match std::fs::write(&file, formatted) {
-                Ok(()) => println!("{}: formatted", file.display()),
+                Ok(()) => say_line(&format!("{}: formatted", file.display())),
                 Err(e) => return wrong(&format!("{}: {e}", file.display())),
             },
             Err(diagnostics) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::check::wrong;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, say, say_line};
 use crate::doctor::{Check, FixOutcome, Scope, Stage, examine, fix, probe_inside, render};
 use crate::exit_code;
 
@@ -18,14 +18,14 @@ pub fn doctor(is_fixing: bool, for_tests: bool, probe: Option<&str>, terminal: T
     let scope = if for_tests { Scope::Tests } else { Scope::Run };
     let workbench = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("workbench"));
     let mut checks = examine(scope, &workbench);
-    print!("{}", render(&checks, terminal.color_out));
+    say(&render(&checks, terminal.color_out));
     if is_fixing {
         match fix(&checks) {
             Ok(FixOutcome::NothingToDo) => {}
             Ok(FixOutcome::Installed(what)) => {
-                println!("\ninstalled: {}\n", what.join(", "));
+                say_line(&format!("\ninstalled: {}\n", what.join(", ")));
                 checks = examine(scope, &workbench);
-                print!("{}", render(&checks, terminal.color_out));
+                say(&render(&checks, terminal.color_out));
             }
             Err(e) => {
                 eprintln!("workbench: {e}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::check::wrong;
 use super::run::read_evidence;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, say, say_line};
 use crate::cli::Format;
 use crate::report::json::RunReport;
 use crate::report::{SnapshotStatus, Status, text};
@@ -27,10 +27,10 @@ pub fn judge(path: &Path, format: Format, terminal: Terminal) -> u8 {
             } else {
                 text::Options { color: true, width: terminal.width, ..text::Options::KEPT }
             };
-            print!("{}", text::render(&evidence, &timeline, &verdict, options));
+            say(&text::render(&evidence, &timeline, &verdict, options));
         }
         Format::Json => match report.to_line() {
-            Ok(line) => println!("{line}"),
+            Ok(line) => say_line(&line),
             Err(e) => return wrong(&e),
         },
     }

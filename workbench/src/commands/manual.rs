@@ -5,12 +5,15 @@ use std::path::Path;
 use clap::CommandFactory;
 
 use super::check::wrong;
+use super::terminal::say;
 use crate::cli::Cli;
 use crate::exit_code;
 
 /// Prints completions for a shell.
 pub fn completions(shell: clap_complete::Shell) -> u8 {
-    clap_complete::generate(shell, &mut Cli::command(), "workbench", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "workbench", &mut script);
+    say(&String::from_utf8_lossy(&script));
     exit_code::AGREES
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use super::check::{count, wrong};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, say_line};
 use crate::exit_code;
 use crate::snapshot::{self, pending_for};
 
@@ -15,7 +15,7 @@ pub fn review(dir: &Path, terminal: Terminal) -> u8 {
         Err(e) => return wrong(&e),
     };
     if pending.is_empty() {
-        println!("no pending snapshots");
+        say_line("no pending snapshots");
         return exit_code::AGREES;
     }
     let mut out = io::stdout().lock();
@@ -25,7 +25,7 @@ pub fn review(dir: &Path, terminal: Terminal) -> u8 {
     }
     match snapshot::review(&pending, &mut io::stdin().lock(), &mut out, terminal.color_out) {
         Ok(done) => {
-            println!("{} accepted, {} rejected, {} skipped", done.accepted, done.rejected, done.skipped);
+            say_line(&format!("{} accepted, {} rejected, {} skipped", done.accepted, done.rejected, done.skipped));
             exit_code::AGREES
         }
         Err(e) => wrong(&e),
@@ -44,10 +44,10 @@ pub fn accept(paths: &[PathBuf]) -> u8 {
             if let Err(e) = one.accept() {
                 return wrong(&e);
             }
-            println!("accepted {}", one.accepted.display());
+            say_line(&format!("accepted {}", one.accepted.display()));
             accepted += 1;
         }
     }
-    println!("{}", count(accepted, "snapshot") + " accepted");
+    say_line(&(count(accepted, "snapshot") + " accepted"));
     exit_code::AGREES
 }

@@ -1,10 +1,28 @@
 //! What every command needs to know of the terminal: whether to use colours, and how diagnostics are drawn.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use crate::cli::When;
+use crate::exit_code;
+
+/// Prints to standard output. A reader that has gone away (`| head`) ends the program, quietly and with everything that
+/// it started: nobody looks any more.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        if error.kind() != ErrorKind::BrokenPipe {
+            eprintln!("workbench: cannot print: {error}");
+        }
+        std::process::exit(exit_code::ENVIRONMENT.into());
+    }
+}
+
+/// [`say`], and the line's end.
+pub fn say_line(line: &str) {
+    say(&format!("{line}\n"));
+}
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

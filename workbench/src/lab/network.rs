@@ -105,14 +105,14 @@ impl Lab {
         &self.notes
     }
 
-    /// All `net.ipv4.tcp_*` and those that the plan sets, by host, as they are now.
+    /// All `net.ipv4.tcp_*`, `icmp_*` and `conf.*`, and those that the plan sets, by host, as they are now.
     pub fn sysctls(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, LabError> {
         let _way_back = WayBack::remember()?;
         let mut names = Vec::new();
         let read = |host: &Host| {
             host.namespace.enter()?;
             if names.is_empty() {
-                names = sysctl::tcp_names();
+                names = sysctl::common_names();
             }
             Ok((host.plan.name.clone(), sysctl::read(&names, &host.plan)))
         };

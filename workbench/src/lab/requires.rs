@@ -12,8 +12,7 @@ use super::{qdisc, sysctl};
 use crate::plan::{Netem, NetemPlan, Origin, Plan, RequirementKind};
 
 /// What runs a scenario that needs netem where the kernel has none.
-pub(super) const NETEM_REMEDY: &str =
-    "load or install the module sch_netem, or use `--engine virtual`, whose kernel has it";
+pub(super) const NETEM_REMEDY: &str = "load or install the module sch_netem, or run it on a kernel that has it";
 
 /// Checks the kernel's version, its sysctls and its netem; the calling thread is in `wire`, which is still empty.
 pub(super) fn check(plan: &Plan, wire: &Namespace) -> Result<(), LabError> {

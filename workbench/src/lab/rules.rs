@@ -34,8 +34,8 @@ pub(super) const USERDATA_COMMENT: u8 = 0;
 const MLD_REPORT: u8 = 143;
 
 /// What runs a scenario that needs packet rules where the kernel has none.
-const NF_TABLES_REMEDY: &str = "load or install the kernel's nf_tables modules (nft_fwd_netdev for the wire), or use \
-                                `--engine virtual`, whose kernel has them";
+const NF_TABLES_REMEDY: &str = "load or install the kernel's nf_tables modules (nft_fwd_netdev for the wire), or run it \
+                                on a kernel that has them";
 
 /// A transaction that makes one table.
 pub(super) struct Ruleset {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
@@ -15,7 +15,7 @@ use crate::evidence::SetupNote;
 use crate::plan::{HostPlan, SysctlPlan};
 
 /// The family of sysctls that every run's evidence holds.
-const TCP_FOLDER: &str = "/proc/sys/net/ipv4";
+const IPV4_FOLDER: &str = "/proc/sys/net/ipv4";
 
 /// Where a dotted name lives: `net.ipv4.tcp_syn_retries` is `/proc/sys/net/ipv4/tcp_syn_retries`.
 pub(super) fn path(name: &str) -> PathBuf {
@@ -84,16 +84,35 @@ fn error_name(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |code| errno_name(Errno::from_raw(code)))
 }
 
-/// Names of all `net.ipv4.tcp_*` of a namespace; every host of a lab has the same.
-pub(super) fn tcp_names() -> Vec<String> {
-    let entries = fs::read_dir(TCP_FOLDER).into_iter().flatten().flatten();
-    let files = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    files.filter(|file| file.starts_with("tcp_")).map(|file| format!("net.ipv4.{file}")).collect()
+/// Names of all `net.ipv4.tcp_*` and `net.ipv4.icmp_*` of a namespace; every host of a lab has the same.
+pub(super) fn common_names() -> Vec<String> {
+    let files = entries(Path::new(IPV4_FOLDER));
+    files
+        .filter(|file| file.starts_with("tcp_") || file.starts_with("icmp_"))
+        .map(|f| format!("net.ipv4.{f}"))
+        .collect()
 }
 
-/// These and those that the plan names, as they are now. What cannot be read is left out.
-pub(super) fn read(names: &[String], host: &HostPlan) -> BTreeMap<String, String> {
-    let names = names.iter().chain(host.sysctls.iter().map(|sysctl| &sysctl.name));
+/// Names of all `net.ipv4.conf.*`: what a namespace copies from the machine when it is made (`inet_init_net`).
+fn interface_names() -> Vec<String> {
+    let folder = Path::new(IPV4_FOLDER).join("conf");
+    let of = |interface: String| {
+        let files: Vec<String> = entries(&folder.join(&interface)).collect();
+        files.into_iter().map(move |file| format!("net.ipv4.conf.{interface}.{file}"))
+    };
+    entries(&folder).flat_map(of).collect()
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = String> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// `common` ones, those of the host's interfaces, and those that the plan names, as they are now; the calling thread is
+/// in the host. What cannot be read is left out.
+pub(super) fn read(common: &[String], host: &HostPlan) -> BTreeMap<String, String> {
+    let of_interfaces = interface_names();
+    let names = common.iter().chain(&of_interfaces).chain(host.sysctls.iter().map(|sysctl| &sysctl.name));
     names.filter_map(|name| Some((name.clone(), value(name)?))).collect()
 }
 

@@ -1,7 +1,8 @@
 //! A scenario's file, read into memory. Only what can be a scenario gets past: a small file of UTF-8 text.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::error::{Diagnostics, Problem};
@@ -28,7 +29,8 @@ impl SourceFile {
     pub fn read(path: &Path) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
         let failed = |e: std::io::Error| Diagnostics::unreadable(cannot_read(&name, &e));
-        let file = File::open(path).map_err(failed)?;
+        // A FIFO that nobody writes to would never open.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
             return Err(Diagnostics::unreadable(

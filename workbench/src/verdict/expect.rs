@@ -27,16 +27,24 @@ pub(super) fn findings(evidence: &Evidence, timeline: &Timeline) -> Vec<Finding>
         findings.push(finding("signal", &format!("killed by {value}"), &how(), "this signal", origin));
     }
     findings.extend(time(evidence));
-    for (stream, bytes, wanted) in [
-        ("stdout", &evidence.output.stdout, &expect.stdout_contains),
-        ("stderr", &evidence.output.stderr, &expect.stderr_contains),
-    ] {
-        for Expected { value, origin } in wanted.iter().filter(|wanted| !contains(bytes, wanted.value.as_bytes())) {
+    if evidence.output.discarded_bytes == 0 {
+        for (stream, bytes, Expected { value, origin }) in absent(evidence) {
             let what = format!("{stream} contains");
             findings.push(finding(&what, &quoted(value), &shown(evidence, bytes), "these bytes anywhere", origin));
         }
     }
     findings
+}
+
+/// What the output is expected to hold and, as far as it was kept, does not.
+pub(super) fn absent(evidence: &Evidence) -> impl Iterator<Item = (&'static str, &[u8], &Expected<String>)> {
+    let (output, expect) = (&evidence.output, &evidence.plan.expect);
+    let streams =
+        [("stdout", &output.stdout, &expect.stdout_contains), ("stderr", &output.stderr, &expect.stderr_contains)];
+    streams.into_iter().flat_map(|(stream, bytes, wanted)| {
+        let is_absent = |wanted: &&Expected<String>| !contains(bytes, wanted.value.as_bytes());
+        wanted.iter().filter(is_absent).map(move |wanted| (stream, bytes.as_slice(), wanted))
+    })
 }
 
 /// `after` and `within`: never earlier than a tick, later only as far as timers and the machine make it.

@@ -48,6 +48,10 @@ fn inconclusive(evidence: &Evidence) -> Vec<String> {
         .map(|loss| format!("the capture in {} lost {} packets: the timeline has holes", loss.host, loss.packets))
         .collect();
     reasons.extend(evidence.blind_spots.iter().cloned());
+    let discarded = evidence.output.discarded_bytes;
+    if discarded > 0 && expect::absent(evidence).next().is_some() {
+        reasons.push(format!("expected output may be among the {discarded} bytes that were not kept"));
+    }
     let late_ns = evidence.lateness.max_ns;
     if late_ns > STALLED_NS {
         let (late, bound) = (duration(late_ns / 1_000_000 * 1_000_000), duration(STALLED_NS));

@@ -77,7 +77,7 @@ fn netem_on_a_kernel_without_it_is_unsupported() {
     let LabError::Unsupported { feature, why, remedy, origin: place } = error else { panic!("{error}") };
     assert_eq!((feature.as_str(), *place), ("netem", origin(8)));
     assert_eq!(why, "ENOENT: Specified qdisc kind is unknown");
-    assert!(remedy.contains("--engine virtual"), "{remedy}");
+    assert!(remedy.contains("sch_netem"), "{remedy}");
 }
 
 fn requirements_are_checked() {

@@ -4,19 +4,28 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::evidence::Evidence;
+use crate::evidence::{EVIDENCE_FORMAT_VERSION, Evidence};
 use crate::report;
 
-/// Writes `evidence.json`, `timeline.txt`, `packets.pcapng`, `calls.strace`, `stdout` and `stderr` below `dir`, in
-/// `SCENARIO-RUN` (with `-N` for the N-th repeat), and returns that folder.
+/// Writes `evidence.json`, `timeline.txt`, `packets.pcapng`, `calls.strace`, `stdout` and `stderr` below `dir`, and
+/// returns their folder: `FOLDER/SCENARIO/RUN` (with `-N` for the N-th repeat). FOLDER is the scenario's own below
+/// `common`, the folder that all scenarios of the command have in common.
 ///
 /// # Errors
 ///
 /// What the kernel said.
-pub fn keep(dir: &Path, repeat: Option<u32>, evidence: &Evidence, timeline: &str) -> io::Result<PathBuf> {
+pub fn keep(
+    dir: &Path,
+    scenario: &Path,
+    common: &Path,
+    repeat: Option<u32>,
+    evidence: &Evidence,
+    timeline: &str,
+) -> io::Result<PathBuf> {
     let plan = &evidence.plan;
     let number = repeat.map(|n| format!("-{n}")).unwrap_or_default();
-    let folder = dir.join(format!("{}-{}{number}", plan.scenario, plan.run));
+    let inner = scenario.parent().and_then(|folder| folder.strip_prefix(common).ok()).unwrap_or(Path::new(""));
+    let folder = dir.join(inner).join(&plan.scenario).join(format!("{}{number}", plan.run));
     fs::create_dir_all(&folder)?;
     let mut file = BufWriter::new(File::create(folder.join("evidence.json"))?);
     serde_json::to_writer(&mut file, evidence)?;
@@ -31,6 +40,12 @@ pub fn keep(dir: &Path, repeat: Option<u32>, evidence: &Evidence, timeline: &str
     Ok(folder)
 }
 
+/// What every version of evidence has.
+#[derive(serde::Deserialize)]
+struct Versioned {
+    format_version: u32,
+}
+
 /// Reads `evidence.json`, or the file of that name in a folder.
 ///
 /// # Errors
@@ -39,5 +54,11 @@ pub fn keep(dir: &Path, repeat: Option<u32>, evidence: &Evidence, timeline: &str
 pub fn read(path: &Path) -> io::Result<Evidence> {
     let file = if path.is_dir() { path.join("evidence.json") } else { path.to_owned() };
     let text = fs::read(&file)?;
-    serde_json::from_slice(&text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("not evidence: {e}")))
+    let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let versioned: Versioned = serde_json::from_slice(&text).map_err(|e| wrong(format!("not evidence: {e}")))?;
+    if versioned.format_version != EVIDENCE_FORMAT_VERSION {
+        let found = versioned.format_version;
+        return Err(wrong(format!("evidence of format {found}; this workbench reads {EVIDENCE_FORMAT_VERSION}")));
+    }
+    serde_json::from_slice(&text).map_err(|e| wrong(format!("not evidence: {e}")))
 }

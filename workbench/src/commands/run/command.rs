@@ -1,7 +1,7 @@
 //! The command itself: select, run, print, sum up.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,10 +12,10 @@ use super::schedule::run_all;
 use crate::cli::{Format, RunArgs};
 use crate::commands::check::{count, wrong};
 use crate::commands::files::{find, plan_file};
-use crate::commands::terminal::Terminal;
+use crate::commands::terminal::{Terminal, say_line};
 use crate::evidence::EngineKind;
 use crate::exit_code;
-use crate::plan::Plan;
+use crate::plan::{Plan, StdinPlan};
 use crate::report::Status;
 
 /// Runs that mostly wait: this many for each core, unless `--jobs` says otherwise.
@@ -40,7 +40,8 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     // One file is looked at; of many, or many times the same, only what differs.
     let is_one_file = plans.iter().all(|(path, _)| *path == plans[0].0);
     let is_telling = args.verbose || (is_one_file && args.repeat == 1);
-    let conclude = Conclude { args, engine, terminal, is_telling };
+    let common = common_folder(&plans);
+    let conclude = Conclude { args, engine, common, terminal, is_telling };
     let repeated: Vec<Arc<Plan>> =
         (0..args.repeat).flat_map(|_| plans.iter().map(|(_, plan)| Arc::clone(plan))).collect();
     let finished = runtime.block_on(async {
@@ -61,7 +62,7 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         return exit_code::INTERRUPTED;
     }
     if args.format == Format::Text && tally.total() > 1 {
-        println!("{}", tally.sentence());
+        say_line(&tally.sentence());
     }
     tally.exit_code(args.deny_skips)
 }
@@ -89,10 +90,31 @@ fn select(args: &RunArgs, terminal: Terminal) -> Result<Vec<(PathBuf, Arc<Plan>)
     if !args.only.is_empty() {
         plans.retain(|(_, plan)| args.only.contains(&plan.run));
     }
+    if let Some(plan) = plans.iter().map(|(_, plan)| plan).find(|plan| !has_stdin(plan)) {
+        let origin = &plan.command.origin;
+        let place = format!("{}:{}:{}", origin.file, origin.line, origin.column);
+        return Err(wrong(&format!("{place}: standard input of run {} is not a file that can be read", plan.run)));
+    }
     if plans.is_empty() {
         return Err(wrong(&"nothing to run: no scenario has that tag, or no run that name"));
     }
     Ok(plans)
+}
+
+/// The longest path that all scenarios' folders begin with.
+fn common_folder(plans: &[(PathBuf, Arc<Plan>)]) -> &Path {
+    let mut folders = plans.iter().filter_map(|(path, _)| path.parent());
+    let first = folders.next().unwrap_or(Path::new(""));
+    let is_above_all = |folder: &&Path| plans.iter().all(|(path, _)| path.starts_with(folder));
+    first.ancestors().find(is_above_all).unwrap_or(Path::new(""))
+}
+
+/// Whether a file that a command is to read is there. A FIFO would block the lab before its deadline begins.
+fn has_stdin(plan: &Plan) -> bool {
+    match &plan.command.stdin {
+        StdinPlan::File(path) => std::fs::File::open(path).and_then(|f| f.metadata()).is_ok_and(|m| m.is_file()),
+        StdinPlan::Empty | StdinPlan::Silent | StdinPlan::Text(_) => true,
+    }
 }
 
 /// Ends when somebody wants this to end.

@@ -21,6 +21,8 @@ pub struct Conclude<'a> {
     pub args: &'a RunArgs,
     /// Which engine ran them.
     pub engine: EngineKind,
+    /// The folder that all scenarios have in common.
+    pub common: &'a Path,
     /// How to print.
     pub terminal: Terminal,
     /// Print timelines of runs that agree, too.
@@ -81,7 +83,7 @@ impl Conclude<'_> {
         let timeline = timeline::build(evidence);
         let mut verdict = verdict::judge(evidence, &timeline);
         let observed = Snapshot::from_run(evidence, &timeline);
-        let held = self.hold(path, evidence, &observed);
+        let held = self.hold(path, evidence, &observed, verdict.inconclusive.is_empty());
         if let Ok(Held { inconclusive: Some(why), .. }) = &held {
             verdict.inconclusive.push(why.clone());
         }
@@ -102,14 +104,17 @@ impl Conclude<'_> {
         }
         // The full story without colours is what is kept; the same function makes it again from the evidence.
         let plain = text::render(evidence, &timeline, &verdict, text::Options::KEPT);
-        let mut text = self.text(evidence, &timeline, &verdict, &report);
-        text.push_str(&extra);
         if let Some(dir) = &self.args.artifacts {
-            match artifacts::keep(dir, repeat, evidence, &plain) {
+            match artifacts::keep(dir, path, self.common, repeat, evidence, &plain) {
                 Ok(folder) => report.artifacts = Some(folder.display().to_string()),
-                Err(e) => text.push_str(&format!("  artifacts are not kept: {}: {e}\n", dir.display())),
+                Err(e) => {
+                    report.status = Status::Error;
+                    report.reason = Some(format!("artifacts cannot be kept in {}: {e}", dir.display()));
+                    error_code = Some(exit_code::ENVIRONMENT);
+                }
             }
         }
+        let text = self.text(evidence, &timeline, &verdict, &report) + &extra;
         Concluded { report, text, error_code }
     }
 
@@ -130,31 +135,41 @@ impl Conclude<'_> {
         let status = &report.status;
         let headline = text::headline(evidence, timeline, options);
         let reason = report.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
-        if *status == Status::Pass && !self.is_telling {
-            return format!("{status:<12} {headline}\n");
-        }
-        if *status == Status::Inconclusive && !self.is_telling {
+        let is_short = matches!(status, Status::Pass | Status::Inconclusive) && !self.is_telling;
+        if is_short {
             return format!("{status:<12} {headline}{reason}\n");
         }
-        format!("{}\n", text::render(evidence, timeline, verdict, options))
+        let story = text::render(evidence, timeline, verdict, options);
+        if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
     }
 
     /// Holds a run against its snapshot, as the command line says.
-    fn hold(&self, path: &Path, evidence: &Evidence, observed: &Snapshot) -> Result<Held, StoreError> {
+    /// A run that cannot be believed changes no file.
+    fn hold(
+        &self,
+        path: &Path,
+        evidence: &Evidence,
+        observed: &Snapshot,
+        is_believed: bool,
+    ) -> Result<Held, StoreError> {
         if self.args.no_snapshot {
             return Ok(Held::default());
         }
         let store = Store::for_scenario(path)?;
         let run = &evidence.plan.run;
         let tolerance = Tolerance::of(&evidence.machine, evidence.lateness.max_ns);
-        let may_write = !self.args.ci && !self.args.accept;
+        let may_write = !self.args.ci && !self.args.accept && is_believed;
         let checked = store.check(run, observed, &tolerance, may_write)?;
         let color = self.terminal.color_out;
         let held = match &checked {
             Checked::New { .. } => Held { status: SnapshotStatus::New, missing: self.args.ci, ..Held::default() },
             Checked::Compared { comparison, .. } => Held::of(comparison, color),
         };
-        if self.args.accept && !self.args.ci && matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs) {
+        if self.args.accept
+            && !self.args.ci
+            && is_believed
+            && matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs)
+        {
             let file = store.accept(run, observed)?;
             let text = format!("  accepted: {}\n", shown(&file));
             return Ok(Held { status: SnapshotStatus::Match, text, ..Held::default() });
@@ -228,7 +243,13 @@ fn skipped(lacking: &Unsupported) -> String {
 
 fn refusal(refused: &Refused) -> String {
     let Refused { at, asked, kernel, origin, .. } = refused;
-    format!("the kernel refuses `{asked}` in {at}: {kernel}{}", place(origin))
+    let is_sysctl = asked.starts_with("net.");
+    let remedy = match kernel.split(':').next() {
+        Some("ENOENT") if is_sysctl => "; this kernel has no such sysctl or value: `if-present=#true` would do without",
+        Some("EINVAL" | "ERANGE") if is_sysctl => "; `or=VALUE` would name a second choice",
+        _ => "",
+    };
+    format!("the kernel refuses `{asked}` in {at}: {kernel}{remedy}{}", place(origin))
 }
 
 /// ` (scenarios/x.kdl:3:5: sysctl "…" 0)`.

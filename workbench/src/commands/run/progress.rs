@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::commands::terminal::say;
 use crate::plan::Plan;
 
 /// Lines below the results, one for each run that goes on.
@@ -62,7 +63,7 @@ impl Progress {
 
     /// Prints a result above the lines.
     pub fn print(&self, text: &str) {
-        self.lines.suspend(|| print!("{text}"));
+        self.lines.suspend(|| say(text));
     }
 }
 

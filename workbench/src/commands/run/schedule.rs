@@ -27,17 +27,23 @@ pub async fn run_all(
     let mut waiting = plans.iter().cloned().enumerate();
     let mut running = JoinSet::new();
     let mut finished = BTreeMap::new();
+    let mut indices = BTreeMap::new();
     let mut next = 0;
     loop {
         while running.len() < at_most
             && let Some((index, plan)) = waiting.next()
         {
             progress.started(index, &plan);
-            running.spawn(run_one(index, plan, engine, Arc::clone(&known)));
+            let task = running.spawn(run_one(plan, engine, Arc::clone(&known)));
+            indices.insert(task.id(), index);
         }
-        let Some(joined) = running.join_next().await else { return };
-        // A task ends by panic only; the panic has been printed, and the run counts as broken.
-        let Ok((index, outcome)) = joined else { continue };
+        let Some(joined) = running.join_next_with_id().await else { return };
+        let (task, outcome) = match joined {
+            Ok(ended) => ended,
+            // The panic has been printed.
+            Err(panic) => (panic.id(), Err(EngineError::Silent { said: "a defect of the workbench".to_owned() })),
+        };
+        let Some(index) = indices.remove(&task) else { continue };
         progress.finished(index);
         finished.insert(index, outcome);
         while let Some(outcome) = finished.remove(&next) {
@@ -47,17 +53,12 @@ pub async fn run_all(
     }
 }
 
-async fn run_one(
-    index: usize,
-    plan: Arc<Plan>,
-    engine: EngineKind,
-    known: KnownTools,
-) -> (usize, Result<Outcome, EngineError>) {
+async fn run_one(plan: Arc<Plan>, engine: EngineKind, known: KnownTools) -> Result<Outcome, EngineError> {
     let known_tools = known.lock().map(|tools| tools.clone()).unwrap_or_default();
     let job = Job { plan: Plan::clone(&plan), engine, known_tools };
     let outcome = engine::run(&job).await;
     if let (Ok(Outcome::Seen(evidence)), Ok(mut tools)) = (&outcome, known.lock()) {
         tools.extend(evidence.tools.clone());
     }
-    (index, outcome)
+    outcome
 }
