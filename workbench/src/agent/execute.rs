@@ -3,6 +3,7 @@
 //! The process has one thread and one poll loop; in virtual time nothing in it ticks.
 
 use std::path::PathBuf;
+use std::thread;
 
 use super::stdio::Stdin;
 use super::watch::{Command, Seen, Watch};
@@ -66,8 +67,12 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let mut opening = None;
     let lab = Lab::build_watched(plan, |hosts| opening = Some(Capture::open_all(hosts)))?;
     world::seal()?;
-    let sysctls = lab.sysctls()?;
-    let asked = tools::versions(&plan.command.argv[..1], &job.known_tools, &env);
+    let (sysctls, asked) = thread::scope(|scope| {
+        let sysctls = scope.spawn(|| lab.sysctls());
+        let asked = tools::versions(&plan.command.argv[..1], &job.known_tools, &env);
+        (sysctls.join().expect("reading sysctls does not panic"), asked)
+    });
+    let sysctls = sysctls?;
     let captures = opening.map_or_else(|| Ok(Vec::new()), |opening| opening?.wait())?;
     let netns = lab
         .netns(&plan.command.host)

@@ -18,7 +18,7 @@ use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
 
 /// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
 /// every capture says that they have …
-const QUIET_NS: u64 = 1_000_000;
+const QUIET_NS: u64 = 300_000;
 
 /// … and a lab that is never quiet is not waited for longer than this.
 const QUIET_LIMIT_NS: i64 = 20_000_000;

@@ -84,8 +84,8 @@ fn error_name(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |code| errno_name(Errno::from_raw(code)))
 }
 
-/// Names of all `net.ipv4.tcp_*` and `net.ipv4.icmp_*` of a namespace; every host of a lab has the same.
-pub(super) fn common_names() -> Vec<String> {
+/// Names of all `net.ipv4.tcp_*` and `net.ipv4.icmp_*` of a namespace.
+fn common_names() -> Vec<String> {
     let files = entries(Path::new(IPV4_FOLDER));
     files
         .filter(|file| file.starts_with("tcp_") || file.starts_with("icmp_"))
@@ -108,12 +108,12 @@ fn entries(folder: &Path) -> impl Iterator<Item = String> + use<> {
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
-/// `common` ones, those of the host's interfaces, and those that the plan names, as they are now; the calling thread is
-/// in the host. What cannot be read is left out.
-pub(super) fn read(common: &[String], host: &HostPlan) -> BTreeMap<String, String> {
-    let of_interfaces = interface_names();
-    let names = common.iter().chain(&of_interfaces).chain(host.sysctls.iter().map(|sysctl| &sysctl.name));
-    names.filter_map(|name| Some((name.clone(), value(name)?))).collect()
+/// All that a run is judged by and those that the plan names, as they are now; the calling thread is in the host. What
+/// cannot be read is left out.
+pub(super) fn read(host: &HostPlan) -> BTreeMap<String, String> {
+    let of_plan = host.sysctls.iter().map(|sysctl| sysctl.name.clone());
+    let names = common_names().into_iter().chain(interface_names()).chain(of_plan);
+    names.filter_map(|name| value(&name).map(|value| (name, value))).collect()
 }
 
 /// One value on one line: several numbers are parted by tabs in the file, by blanks here.
