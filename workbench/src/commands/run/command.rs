@@ -90,10 +90,10 @@ fn select(args: &RunArgs, terminal: Terminal) -> Result<Vec<(PathBuf, Arc<Plan>)
     if !args.only.is_empty() {
         plans.retain(|(_, plan)| args.only.contains(&plan.run));
     }
-    if let Some(plan) = plans.iter().map(|(_, plan)| plan).find(|plan| !has_stdin(plan)) {
+    if let Some((plan, path)) = plans.iter().find_map(|(_, plan)| Some((plan, unreadable_stdin(plan)?))) {
         let origin = &plan.command.origin;
         let place = format!("{}:{}:{}", origin.file, origin.line, origin.column);
-        return Err(wrong(&format!("{place}: standard input of run {} is not a file that can be read", plan.run)));
+        return Err(wrong(&format!("{place}: standard input of run {}: {path} is no file that can be read", plan.run)));
     }
     if plans.is_empty() {
         return Err(wrong(&"nothing to run: no scenario has that tag, or no run that name"));
@@ -109,12 +109,11 @@ fn common_folder(plans: &[(PathBuf, Arc<Plan>)]) -> &Path {
     first.ancestors().find(is_above_all).unwrap_or(Path::new(""))
 }
 
-/// Whether a file that a command is to read is there. A FIFO would block the lab before its deadline begins.
-fn has_stdin(plan: &Plan) -> bool {
-    match &plan.command.stdin {
-        StdinPlan::File(path) => std::fs::File::open(path).and_then(|f| f.metadata()).is_ok_and(|m| m.is_file()),
-        StdinPlan::Empty | StdinPlan::Silent | StdinPlan::Text(_) => true,
-    }
+/// The file that a command is to read, if it cannot. A FIFO would block the lab before its deadline begins.
+fn unreadable_stdin(plan: &Plan) -> Option<&str> {
+    let StdinPlan::File(path) = &plan.command.stdin else { return None };
+    let is_file = std::fs::metadata(path).is_ok_and(|m| m.is_file()) && std::fs::File::open(path).is_ok();
+    (!is_file).then_some(path)
 }
 
 /// Ends when somebody wants this to end.
