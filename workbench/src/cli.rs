@@ -106,6 +106,16 @@ pub enum Command {
         /// Where to.
         dir: PathBuf,
     },
+    /// Be process 1 of a virtual machine. Its kernel starts this.
+    #[command(hide = true)]
+    Guest {
+        /// The kernel adds the rest of its command line, and UML always adds `root=` and `console=`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Carry out one order in a virtual machine, as the virtual engine asks on standard input.
+    #[command(hide = true)]
+    Launch,
     /// Carry out one job inside a lab. The engines start this.
     #[command(hide = true)]
     Agent {
@@ -132,7 +142,60 @@ Examples:
   workbench run x.kdl --no-snapshot              look, compare with nothing
   workbench run x.kdl --accept                   this is how it should be
   workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
-  workbench run x.kdl --repeat 50 --format json  one line of JSON for each run";
+  workbench run x.kdl --repeat 50 --format json  one line of JSON for each run
+  workbench run x.kdl --engine virtual           in virtual time: minutes of waiting in a fraction of a second
+  workbench run x.kdl --engine virtual --horizon 30d
+                                                 does it ever end? Waits 30 days, in seconds
+  workbench run x.kdl --engine virtual --phases 64
+                                                 the range of every wait that the kernel's timer wheel allows";
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// This machine's kernel, in real time.
+    Host,
+    /// User-Mode Linux with time travel: when everybody waits, the clock jumps.
+    Virtual,
+}
+
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duration {
+    /// In nanoseconds.
+    pub ns: u64,
+}
+
+impl std::str::FromStr for Duration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        crate::scenario::parse_duration(text).map(|ns| Self { ns })
+    }
+}
+
+/// Arguments of the virtual engine. None of them means anything on the host.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Virtual engine")]
+pub struct VirtualArgs {
+    /// Kernel: a version (`6.12`, `6.12@1000` for one with HZ=1000), or `all`. The newest unless given; `workbench kernel
+    /// list` shows them.
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub kernel: Vec<String>,
+    /// Where all randomness comes from.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long to wait for a command to end, in place of every deadline. Without it a deadline that the scenario gives
+    /// is kept, and where it gives none the horizon is 1d. A day of waiting takes about 0.3 s.
+    #[arg(long, value_name = "DURATION")]
+    pub horizon: Option<Duration>,
+    /// How far into the cycle of the kernel's timer wheel (131.072 s at HZ=250) the command is let go.
+    #[arg(long, value_name = "DURATION", conflicts_with = "phases")]
+    pub phase: Option<Duration>,
+    /// Repeat each run at this many phases, spread evenly over the step of its longest timer, and report the range of
+    /// every wait.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=4096))]
+    pub phases: Option<u32>,
+}
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -159,6 +222,12 @@ pub struct RunArgs {
     /// Keep evidence.json, timeline.txt, packets.pcapng, calls.strace and the output of each run below this folder.
     #[arg(long, value_name = "DIR")]
     pub artifacts: Option<PathBuf>,
+    /// Where to run: on this machine's kernel in real time, or on a kernel of its own in virtual time.
+    #[arg(long, value_enum, default_value = "host")]
+    pub engine: EngineChoice,
+    /// How the virtual engine goes about it.
+    #[command(flatten)]
+    pub virtual_time: VirtualArgs,
     /// Compare with no snapshot and write none.
     #[arg(long, conflicts_with = "accept")]
     pub no_snapshot: bool,

@@ -1,12 +1,34 @@
 //! The agent's clocks: CLOCK_MONOTONIC for everything, its offset to CLOCK_REALTIME for packet stamps.
 
-use nix::time::{ClockId, clock_getres, clock_gettime};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_timerslack;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_getres, clock_gettime, clock_nanosleep};
 
 use crate::evidence::ClockPair;
 
 /// CLOCK_MONOTONIC now, in nanoseconds since boot.
 pub fn monotonic_ns() -> i64 {
     read_ns(ClockId::CLOCK_MONOTONIC)
+}
+
+/// Sleeps until CLOCK_MONOTONIC is `at_ns`. Without the slack of 50 us that a process begins with (PR_SET_TIMERSLACK in
+/// prctl(2)).
+///
+/// # Errors
+///
+/// `clock_nanosleep`'s or `prctl`'s errno.
+pub fn sleep_until(at_ns: i64) -> nix::Result<()> {
+    set_timerslack(1)?;
+    let at = TimeSpec::from_duration(Duration::from_nanos(at_ns.max(0) as u64));
+    while let Err(errno) = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &at) {
+        if errno != Errno::EINTR {
+            return Err(errno);
+        }
+    }
+    Ok(())
 }
 
 /// The length of a jiffy: CLOCK_MONOTONIC_COARSE advances once a tick, and its resolution says so (clock_getres(2)).
@@ -16,7 +38,7 @@ pub fn tick_ns() -> u64 {
         .unwrap_or(0)
 }
 
-fn read_ns(clock: ClockId) -> i64 {
+pub(super) fn read_ns(clock: ClockId) -> i64 {
     // Neither clock can fail on Linux: both always exist.
     clock_gettime(clock).map(|t| t.tv_sec() * 1_000_000_000 + t.tv_nsec()).unwrap_or(0)
 }

@@ -7,8 +7,8 @@ use std::thread;
 
 use super::stdio::Stdin;
 use super::watch::{Command, Seen, Watch};
-use super::{Job, Outcome, Refused, Unsupported, clock, tools, world};
-use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, Machine, Process};
+use super::{Job, Outcome, Refused, Unsupported, clock, jiffies, tools, world};
+use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process};
 use crate::lab::{Lab, LabError};
 use crate::plan::{Plan, RequirementKind};
 use crate::record::packets::{Capture, CaptureError};
@@ -16,6 +16,9 @@ use crate::record::syscalls::TraceError;
 
 /// Where programs are looked up, unless the scenario says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a virtual machine is left alone before its command is let go.
+const SETTLING_NS: i64 = 1_000_000_000;
 
 /// Carries out a job. To be called in process 1 of a lab, which must have one thread.
 pub fn execute(job: &Job) -> Outcome {
@@ -69,7 +72,9 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     world::seal()?;
     let (sysctls, asked) = thread::scope(|scope| {
         let sysctls = scope.spawn(|| lab.sysctls());
-        let asked = tools::versions(&plan.command.argv[..1], &job.known_tools, &env);
+        // In a virtual machine everything is asked afterwards: what is known already must not change what happens.
+        let early = if job.guest.is_some() { &[] } else { &plan.command.argv[..1] };
+        let asked = tools::versions(early, &job.known_tools, &env);
         (sysctls.join().expect("reading sysctls does not panic"), asked)
     });
     let sysctls = sysctls?;
@@ -86,7 +91,9 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         stdin,
         deadline_ns: plan.command.deadline_ns,
     };
-    let seen = Watch::start(command, captures, job.engine == EngineKind::Host)?.run()?;
+    let watch = Watch::start(command, captures, job.engine == EngineKind::Host)?;
+    let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
+    let seen = watch.run(start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
     match lab.take_lost_on_wire()? {
         0 => {}
@@ -94,11 +101,15 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     }
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
-        machine: machine(job.engine, &seen, &lab),
+        machine: machine(job, jiffies.as_ref(), &seen, &lab),
         plan: plan.clone(),
         setup: lab.notes().to_vec(),
         sysctls,
-        tools: tools::versions(&programs(&seen.processes), &asked, &env),
+        tools: tools::versions(
+            &programs(&seen.processes),
+            if asked.is_empty() { &job.known_tools } else { &asked },
+            &env,
+        ),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,
@@ -158,16 +169,30 @@ fn environment(plan: &Plan) -> Vec<(String, String)> {
     env
 }
 
-fn machine(engine: EngineKind, seen: &Seen, lab: &Lab) -> Machine {
+/// When a virtual machine lets its command go: at the phase that was asked for, after a second of settling. Earlier, a
+/// SYN of the first half millisecond has a time stamp of 0, which the kernel takes for none, and is sent once more.
+fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>) -> Option<i64> {
+    let (guest, jiffies) = (job.guest.as_ref()?, jiffies?);
+    let default_ns = JiffiesClock::DEFAULT_PHASE_JIFFIES * jiffies.tick_ns;
+    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), clock::monotonic_ns() + SETTLING_NS))
+}
+
+fn machine(job: &Job, jiffies: Option<&JiffiesClock>, seen: &Seen, lab: &Lab) -> Machine {
     let uname = nix::sys::utsname::uname().ok();
     let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     Machine {
-        engine,
+        engine: job.engine,
         kernel: text(uname.as_ref().map(|u| u.release())),
         arch: text(uname.as_ref().map(|u| u.machine())),
         tick_ns: clock::tick_ns(),
         zero_realtime_ns: seen.offsets.to_realtime_ns(seen.zero_ns),
         realtime_offsets: seen.offsets.pairs(seen.zero_ns),
         wire: lab.wire().map(str::to_owned),
+        phase: jiffies.map(|clock| clock.phase_at(seen.zero_ns)),
+        guest: job.guest.as_ref().map(|guest| GuestMachine {
+            seed: guest.seed,
+            time_travel: guest.time_travel,
+            notes: Vec::new(),
+        }),
     }
 }

@@ -1,10 +1,11 @@
 //! What goes between an engine and its agent: one job in, one outcome out, each a JSON value.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{EngineKind, Evidence};
+use crate::evidence::{EngineKind, Evidence, JiffiesClock, TimeTravel};
 use crate::plan::{Origin, Plan};
 
 /// What the agent is to do.
@@ -16,6 +17,23 @@ pub struct Job {
     pub engine: EngineKind,
     /// Versions of programs that are known already, by program name, so that they are not asked again.
     pub known_tools: BTreeMap<String, String>,
+    /// The jiffies clock of the kernel that runs it, where somebody has looked already; looking takes some jiffies.
+    pub jiffies: Option<JiffiesClock>,
+    /// For the init of a virtual machine.
+    pub guest: Option<Guest>,
+}
+
+/// What a virtual machine is to be like, beyond its plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// What all randomness comes from.
+    pub seed: u64,
+    /// How far into the cycle of the timer wheel the command is let go; `None` is [`JiffiesClock::DEFAULT_PHASE_JIFFIES`].
+    pub phase_ns: Option<u64>,
+    /// How its time goes.
+    pub time_travel: TimeTravel,
+    /// The folder that relative paths of the plan are meant from.
+    pub cwd: PathBuf,
 }
 
 /// How a job ended.

@@ -2,8 +2,10 @@
 
 mod clock;
 mod execute;
+mod guest;
 mod heartbeat;
 mod isolation;
+mod jiffies;
 mod message;
 mod stdio;
 mod tools;
@@ -11,5 +13,7 @@ mod watch;
 mod world;
 
 pub use execute::execute;
+pub use guest::{FOLDER_FD, JOB_FILE, OUTCOME_FILE, init};
 pub use isolation::{IsolationError, enter};
-pub use message::{Job, Outcome, Refused, Unsupported};
+pub use jiffies::read as read_jiffies;
+pub use message::{Guest, Job, Outcome, Refused, Unsupported};

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::clock::{RealtimeOffsets, monotonic_ns};
+use super::clock::{self, RealtimeOffsets, monotonic_ns};
 use super::execute::{Stop, os};
 use super::heartbeat::Heartbeat;
 use super::stdio::{Stdin, Stream, output};
@@ -125,14 +125,22 @@ impl Watch {
         })
     }
 
-    /// Lets the command go and records until it has ended, or its deadline has come.
+    /// Lets the command go, at `start_ns` of CLOCK_MONOTONIC if that is given, and records until it has ended, or its
+    /// deadline has come.
     ///
     /// # Errors
     ///
     /// [`Stop`] if a recorder fails.
-    pub fn run(mut self) -> Result<Seen, Stop> {
+    pub fn run(mut self, start_ns: Option<i64>) -> Result<Seen, Stop> {
+        if let Some(start_ns) = start_ns {
+            clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
+        }
         self.offsets.read();
-        self.tracer.release().map_err(os("let the command go"))?;
+        if let Err(error) = self.tracer.release() {
+            // A tracer that could not set the command up has said why.
+            self.take()?;
+            return Err(os("let the command go")(error));
+        }
         while self.ended.is_none() {
             let left_ns = self.deadline_ns.map(|d| self.zero_ns + d as i64 - monotonic_ns());
             if left_ns.is_some_and(|left| left <= 0) {

@@ -1,4 +1,4 @@
-//! `workbench agent`: the inside of a host lab. A job comes in on standard input, its outcome leaves on standard output.
+//! `workbench agent` and `workbench guest`: the inside of a lab, and of a virtual machine around one. A job comes in on standard input, its outcome leaves on standard output.
 
 use std::io::{Read, Write};
 
@@ -27,6 +27,18 @@ pub fn agent(parent: i32) -> u8 {
     match std::io::stdout().write_all(&line).and_then(|()| std::io::stdout().flush()) {
         Ok(()) => exit_code::AGREES,
         Err(e) => fail(&format!("cannot write the outcome: {e}")),
+    }
+}
+
+/// Is process 1 of a virtual machine: [`agent`] in a process of its own. Comes back only in that process, or for the
+/// kernel to panic; why, stands in its log before.
+pub fn guest() -> u8 {
+    match agent::init(self::agent) {
+        Ok(code) => code,
+        Err(why) => {
+            let _ = std::fs::write("/dev/kmsg", format!("<0>workbench guest: {why}"));
+            exit_code::ENVIRONMENT
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 use std::process::ExitCode;
 
 use super::terminal::Terminal;
-use super::{agent, check, doctor, judge, manual, run, snapshots};
+use super::{agent, check, doctor, judge, launch, manual, run, snapshots};
 use crate::cli::{Cli, Command};
 use crate::exit_code;
 
 /// Does what the command line says.
 pub fn dispatch(cli: Cli) -> ExitCode {
-    if let Command::Agent { parent } = cli.command {
-        return ExitCode::from(agent::agent(parent));
+    match cli.command {
+        Command::Agent { parent } => return ExitCode::from(agent::agent(parent)),
+        Command::Guest { .. } => return ExitCode::from(agent::guest()),
+        Command::Launch => return ExitCode::from(launch::launch()),
+        _ => {}
     }
     let terminal = Terminal::new(cli.color);
     let code = match cli.command {
@@ -24,7 +27,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Doctor { fix, tests, probe } => doctor::doctor(fix, tests, probe.as_deref(), terminal),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(&dir),
-        Command::Agent { .. } => exit_code::WRONG_INPUT,
+        Command::Agent { .. } | Command::Guest { .. } | Command::Launch => exit_code::WRONG_INPUT,
     };
     ExitCode::from(code)
 }

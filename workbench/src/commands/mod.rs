@@ -6,6 +6,7 @@ mod dispatch;
 mod doctor;
 mod files;
 mod judge;
+mod launch;
 mod manual;
 mod run;
 mod snapshots;

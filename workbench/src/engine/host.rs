@@ -8,11 +8,8 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use super::EngineError;
+use super::{EngineError, SELF};
 use crate::agent::{Job, Outcome};
-
-/// This program, also after its file was replaced by a newer build.
-const SELF: &str = "/proc/self/exe";
 
 /// Starts an agent, hands it the job and waits for its outcome. The lab may still be on its way out on return; dropping
 /// the future kills it.

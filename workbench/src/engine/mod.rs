@@ -2,5 +2,7 @@
 
 mod host;
 mod run;
+mod virtual_time;
 
-pub use run::{EngineError, run};
+pub use run::{Engine, EngineError, SELF, run};
+pub use virtual_time::{Kernel, Order, launch};

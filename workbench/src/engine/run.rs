@@ -1,6 +1,7 @@
 //! The one `match` over engines.
 
 use super::host;
+use super::virtual_time::{self, Kernel, Order};
 use crate::agent::{Job, Outcome};
 use crate::evidence::EngineKind;
 
@@ -21,14 +22,36 @@ pub enum EngineError {
     Garbled(serde_json::Error),
 }
 
-/// Carries out a job where its engine says.
+/// An engine, with what it needs besides a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// This machine's kernel, in real time.
+    Host,
+    /// A kernel of its own, in virtual time.
+    Virtual(Kernel),
+}
+
+impl Engine {
+    /// Which one, for the evidence.
+    pub fn kind(&self) -> EngineKind {
+        match self {
+            Self::Host => EngineKind::Host,
+            Self::Virtual(_) => EngineKind::Virtual,
+        }
+    }
+}
+
+/// This program, also after its file was replaced by a newer build.
+pub const SELF: &str = "/proc/self/exe";
+
+/// Carries out a job. `cpu` is the processor that a virtual machine gets to itself.
 ///
 /// # Errors
 ///
 /// [`EngineError`] when there is no outcome at all; a lab that could not be built is an outcome.
-pub async fn run(job: &Job) -> Result<Outcome, EngineError> {
-    match job.engine {
-        EngineKind::Host => host::run(job).await,
-        EngineKind::Virtual => Err(EngineError::Silent { said: "there is no virtual engine yet".to_owned() }),
+pub async fn run(job: Job, engine: &Engine, cpu: Option<usize>) -> Result<Outcome, EngineError> {
+    match engine {
+        Engine::Host => host::run(&job).await,
+        Engine::Virtual(kernel) => virtual_time::run(&Order { job, kernel: kernel.clone(), cpu }).await,
     }
 }

@@ -2,14 +2,16 @@
 
 pub mod bytes;
 mod call;
+mod jiffies;
 mod model;
 mod packet;
 mod process;
 
 pub use call::{Arg, Call, CallResult, PollEntry, SocketAddress, TimeForm};
+pub use jiffies::{JiffiesClock, Phase, wheel_step_jiffies};
 pub use model::{
-    ClockPair, EVIDENCE_FORMAT_VERSION, End, Ending, EngineKind, Evidence, Lateness, Machine, Output, RuleCounter,
-    SetupNote,
+    ClockPair, EVIDENCE_FORMAT_VERSION, End, Ending, EngineKind, Evidence, GuestMachine, Lateness, Machine, Output,
+    RuleCounter, SetupNote, TimeTravel,
 };
 pub use packet::{CaptureLoss, Direction, Packet};
 pub use process::{Process, Signal};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::call::Call;
+use super::jiffies::Phase;
 use super::packet::{CaptureLoss, Packet};
 use super::process::{Process, Signal};
 use crate::plan::{Origin, Plan};
@@ -88,6 +89,44 @@ pub struct Machine {
     pub realtime_offsets: Vec<ClockPair>,
     /// How the delay of a link was made, where a plan has one: `netem` or `relay`.
     pub wire: Option<String>,
+    /// Where in the steps of the timer wheel zero lies, if that could be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// How a virtual machine was made; `None` on a real one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<GuestMachine>,
+}
+
+/// How a virtual machine was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestMachine {
+    /// What all its randomness came from.
+    pub seed: u64,
+    /// How its time went.
+    pub time_travel: TimeTravel,
+    /// What the engine had to do differently, in words.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// How time goes in a virtual machine (`time-travel=` in arch/um/kernel/time.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeTravel {
+    /// Computing takes no time at all: everything repeats to the nanosecond.
+    InfCpu,
+    /// Waiting takes no time, computing as long as it takes: for programs that compute until a time has come. Does not
+    /// repeat exactly.
+    Basic,
+}
+
+impl std::fmt::Display for TimeTravel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::InfCpu => "inf-cpu",
+            Self::Basic => "basic",
+        })
+    }
 }
 
 impl Machine {

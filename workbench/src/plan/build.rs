@@ -16,6 +16,9 @@ use crate::scenario::{End, Host, Link, Party, Prefix, Requires, Rule, RuleAction
 /// Ethernet's own MTU, for links that state none.
 const DEFAULT_MTU: u32 = 1500;
 
+/// Enough for a kernel and a few small programs; a database needs more.
+const DEFAULT_MEMORY_BYTES: u64 = 128 << 20;
+
 /// One plan for each run of a scenario, in the order of the file.
 pub fn build(scenario: &Scenario) -> Vec<Plan> {
     let hosts: Vec<HostPlan> = scenario.hosts.iter().map(|host| host_plan(scenario, host)).collect();
@@ -31,6 +34,7 @@ pub fn build(scenario: &Scenario) -> Vec<Plan> {
         hosts: hosts.clone(),
         links: links.clone(),
         etc: etc_files(scenario),
+        memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         command: command(scenario, run),
         expect: expectations(scenario, run),
     };
@@ -171,6 +175,7 @@ fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
             Stdin::File(path) => StdinPlan::File(path.clone()),
         },
         deadline_ns: run.deadline_ns,
+        has_default_deadline: run.has_default_deadline,
         origin: origin(&scenario.source, run.span),
     }
 }

@@ -54,6 +54,8 @@ pub struct Plan {
     pub links: Vec<LinkPlan>,
     /// Files of the lab's private `/etc`, by name below `/etc`: `hosts`, `resolv.conf`, `nsswitch.conf`, …
     pub etc: BTreeMap<String, String>,
+    /// Memory that a virtual machine needs for this run, its file systems included. A multiple of a MiB.
+    pub memory_bytes: u64,
     /// The command whose end is the question.
     pub command: CommandPlan,
     /// What the scenario itself claims.
@@ -238,6 +240,8 @@ pub struct CommandPlan {
     pub stdin: StdinPlan,
     /// After this long the command is killed and the outcome is "nothing yet". `None`: as long as it takes.
     pub deadline_ns: Option<u64>,
+    /// Nobody chose the deadline: in virtual time, where waiting is free, it need not be kept.
+    pub has_default_deadline: bool,
     /// Where it stands.
     pub origin: Origin,
 }

@@ -10,7 +10,7 @@ use super::span::Spanned;
 use super::value::{Reading, Value};
 use super::{decode_host, decode_link, decode_run};
 
-const NODES: &[&str] = &["about", "tag", "requires", "namespace", "router", "link", "run"];
+const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run"];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
@@ -19,6 +19,7 @@ pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &m
         about: None,
         tags: Vec::new(),
         requires: Vec::new(),
+        memory_bytes: None,
         hosts: Vec::new(),
         links: Vec::new(),
         runs: Vec::new(),
@@ -28,6 +29,7 @@ pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &m
             "about" => about(node, &mut scenario, problems),
             "tag" => tags(node, &mut scenario, problems),
             "requires" => requires(node, &mut scenario, problems),
+            "memory" => memory(node, &mut scenario, problems),
             "namespace" => scenario.hosts.extend(decode_host::host(node, false, problems)),
             "router" => scenario.hosts.extend(decode_host::host(node, true, problems)),
             "link" => scenario.links.extend(decode_link::link(node, problems)),
@@ -81,6 +83,26 @@ fn requires(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>
         fields.problem(Problem::new("`requires` names nothing").help(help));
     }
     scenario.requires.extend(found);
+    fields.finish_leaf();
+}
+
+/// A kernel that boots and a command fit into the least of it; the most is more than any machine would give.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 32 << 20..=64 << 30;
+
+fn memory(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    let mut fields = Fields::new(node, problems);
+    let memory = fields.required_argument("a size", "memory \"512MiB\"", |value| {
+        let bytes = value.size_bytes()?;
+        let is_whole = bytes % (1 << 20) == 0;
+        match is_whole && MEMORY_BYTES.contains(&bytes) {
+            true => Ok(bytes),
+            false => Err(value.expected("whole MiB, from 32 MiB to 64 GiB").help("memory \"512MiB\"")),
+        }
+    });
+    if let (Some(first), Some(_)) = (&scenario.memory_bytes, &memory) {
+        fields.problem(Problem::new("`memory` is given twice").label("again").also(first.span, "first here"));
+    }
+    scenario.memory_bytes = scenario.memory_bytes.take().or(memory);
     fields.finish_leaf();
 }
 

@@ -66,6 +66,7 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
         argv: argv.unwrap_or_default(),
         env: Vec::new(),
         stdin: Stdin::default(),
+        has_default_deadline: deadline.is_none(),
         deadline_ns: deadline.map_or(Some(DEFAULT_DEADLINE_NS), |deadline| deadline.value),
         expect: Expect::default(),
         span,

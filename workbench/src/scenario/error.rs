@@ -56,6 +56,14 @@ impl Problem {
         self
     }
 
+    /// Without a place: for a text that stands in no file.
+    pub(super) fn in_a_line(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     fn offset(&self) -> usize {
         self.span.map_or(0, |span| span.offset())
     }

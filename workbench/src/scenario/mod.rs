@@ -41,4 +41,4 @@ pub use parse::parse;
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;
-pub use units::format_duration;
+pub use units::{format_duration, parse_duration};

@@ -22,6 +22,8 @@ pub struct Scenario {
     pub tags: Vec<Spanned<String>>,
     /// What the machine must have.
     pub requires: Vec<Spanned<Requires>>,
+    /// Memory of the virtual machine that runs it, in bytes; a multiple of a MiB.
+    pub memory_bytes: Option<Spanned<u64>>,
     /// The hosts, in the order of the file.
     pub hosts: Vec<Host>,
     /// The links, in the order of the file.
@@ -271,6 +273,8 @@ pub struct Run {
     pub stdin: Stdin,
     /// When it is ended, if it has not ended itself. `None`: never.
     pub deadline_ns: Option<u64>,
+    /// The scenario does not say it.
+    pub has_default_deadline: bool,
     /// What it claims.
     pub expect: Expect,
     /// The node.

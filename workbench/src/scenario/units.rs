@@ -151,9 +151,18 @@ fn scaled(figure: &str, factor: u64) -> Result<u64, Wrong> {
     u64::try_from(product / divisor).map_err(|_| Wrong::TooLarge)
 }
 
+/// A length of time in nanoseconds as a command line gives it, in the same words as a scenario: `30d`, `100ms`.
+///
+/// # Errors
+///
+/// What is wrong, and what would be right.
+pub fn parse_duration(text: &str) -> Result<u64, String> {
+    duration_ns(text).map_err(|problem| problem.in_a_line())
+}
+
 /// A length of time as a scenario would write it: the largest unit that leaves no more than three decimals.
 pub fn format_duration(ns: u64) -> String {
-    let (unit, factor) = [("h", 3_600_000_000_000), ("min", 60_000_000_000)]
+    let (unit, factor) = [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("min", 60_000_000_000)]
         .into_iter()
         .find(|(_, factor)| ns >= *factor && ns.is_multiple_of(*factor))
         .or_else(|| {

@@ -3,7 +3,11 @@
 pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;
+pub mod machine;
 pub mod mount;
 pub mod packet_ring;
+pub mod pidfd;
 pub mod ptrace;
+pub mod random;
 pub mod seccomp;
+pub mod times;

@@ -25,7 +25,7 @@ const FRAME_BYTES: usize = 1024;
 /// in a second. Making a ring of this size takes 1 ms of CPU time, and time in proportion.
 const FRAMES: usize = 4096;
 /// The ring's memory is allocated in pieces of this size (a power of two of pages).
-const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = 4096;
 const RING_BYTES: usize = FRAME_BYTES * FRAMES;
 
 /// Where a frame's `sockaddr_ll` stands: behind the header, both aligned to 16 (TPACKET_ALIGNMENT).

@@ -136,10 +136,23 @@ const GET_SYSCALL_INFO: c_uint = 0x420e;
 const SYSCALL_INFO_EXIT: u8 = 2;
 const SYSCALL_INFO_SECCOMP: u8 = 3;
 
-/// Reads at which system call, and at which end of it, a thread is stopped (since Linux 5.3).
-pub fn syscall_stop(tid: pid_t) -> io::Result<SyscallStop> {
+/// Which end of a system call a stop is at, by the kind of the stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyscallEnd {
+    /// PTRACE_EVENT_SECCOMP.
+    Entry,
+    /// PTRACE_O_TRACESYSGOOD's SIGTRAP, after PTRACE_SYSCALL from the entry.
+    Return,
+}
+
+/// Reads at which system call, and at which end of it, a thread is stopped (since Linux 5.3). User-Mode Linux has that
+/// request only since 6.16; before, it is the registers that say so, and `end` which end it is.
+pub fn syscall_stop(tid: pid_t, end: SyscallEnd) -> io::Result<SyscallStop> {
     let mut info = Words([0; 11]);
-    request(GET_SYSCALL_INFO, tid, size_of_val(&info.0), info.0.as_mut_ptr().addr())?;
+    match request(GET_SYSCALL_INFO, tid, size_of_val(&info.0), info.0.as_mut_ptr().addr()) {
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => return from_registers(tid, end),
+        other => other?,
+    };
     // struct ptrace_syscall_info: op u8, padding, arch u32, instruction and stack pointer, then by op:
     // entry and seccomp: nr, args[6]; exit: rval, is_error u8.
     Ok(match info.0[0].to_ne_bytes()[0] {
@@ -153,6 +166,31 @@ pub fn syscall_stop(tid: pid_t) -> io::Result<SyscallStop> {
         },
         _ => SyscallStop::Other,
     })
+}
+
+/// As the calling convention of x86-64 has it (syscall(2)). There is no other User-Mode Linux of 64 bits.
+#[cfg(target_arch = "x86_64")]
+fn from_registers(tid: pid_t, end: SyscallEnd) -> io::Result<SyscallStop> {
+    /// `AUDIT_ARCH_X86_64` (linux/audit.h).
+    const ARCH: u32 = 0xc000_003e;
+    /// `MAX_ERRNO` (linux/err.h).
+    const MAX_ERRNO: i64 = 4095;
+    let mut registers = Words([0; size_of::<libc::user_regs_struct>() / 8]);
+    request(libc::PTRACE_GETREGS as c_uint, tid, 0, registers.0.as_mut_ptr().addr())?;
+    // r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax … (struct user_regs_struct, sys/user.h).
+    let [.., r10, r9, r8, rax, _, rdx, rsi, rdi, orig_rax] = registers.0[..16] else { return Ok(SyscallStop::Other) };
+    Ok(match end {
+        SyscallEnd::Entry => SyscallStop::Seccomp { arch: ARCH, number: orig_rax, args: [rdi, rsi, rdx, r10, r8, r9] },
+        SyscallEnd::Return => {
+            let value = rax.cast_signed();
+            SyscallStop::Exit { value, is_error: (-MAX_ERRNO..0).contains(&value) }
+        }
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn from_registers(_: pid_t, _: SyscallEnd) -> io::Result<SyscallStop> {
+    Err(io::Error::from_raw_os_error(libc::EIO))
 }
 
 /// Where a signal came from: the parts of `siginfo_t` that say so (sigaction(2)).

@@ -102,6 +102,8 @@ impl Fixture {
                 zero_realtime_ns: 0,
                 realtime_offsets: Vec::new(),
                 wire: None,
+                phase: None,
+                guest: None,
             },
             plan: plan(argv),
             setup: Vec::new(),

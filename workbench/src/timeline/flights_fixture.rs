@@ -62,6 +62,8 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
             zero_realtime_ns: 1_700_000_000_123_456_789,
             realtime_offsets: Vec::new(),
             wire: None,
+            phase: None,
+            guest: None,
         },
         plan,
         setup: Vec::new(),

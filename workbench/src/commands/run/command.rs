@@ -7,13 +7,16 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::conclude::{Conclude, Concluded};
+use super::engines::{engines, task};
 use super::progress::Progress;
-use super::schedule::run_all;
-use crate::cli::{Format, RunArgs};
+use super::schedule::{Schedule, Task};
+use crate::agent;
+use crate::cli::{EngineChoice, Format, RunArgs};
 use crate::commands::check::{count, wrong};
 use crate::commands::files::{find, plan_file};
 use crate::commands::terminal::{Terminal, say_line};
-use crate::evidence::EngineKind;
+use crate::engine::Engine;
+use crate::evidence::JiffiesClock;
 use crate::exit_code;
 use crate::plan::{Plan, StdinPlan};
 use crate::report::Status;
@@ -27,8 +30,13 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         Ok(plans) => plans,
         Err(code) => return code,
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let at_most = args.jobs.map_or(cores * JOBS_PER_CORE, usize::from);
+    let engines = match engines(args) {
+        Ok(engines) => engines,
+        Err(why) => {
+            eprintln!("workbench: {why}");
+            return exit_code::ENVIRONMENT;
+        }
+    };
     // One thread, and that the main one: see the host engine.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -36,19 +44,22 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     };
     let progress = Progress::new(args.format == Format::Text && std::io::stderr().is_terminal());
     let mut tally = Tally::default();
-    let engine = EngineKind::Host;
     // One file is looked at; of many, or many times the same, only what differs.
     let is_one_file = plans.iter().all(|(path, _)| *path == plans[0].0);
     let is_telling = args.verbose || (is_one_file && args.repeat == 1);
     let common = common_folder(&plans);
-    let conclude = Conclude { args, engine, common, terminal, is_telling };
-    let repeated: Vec<Arc<Plan>> =
-        (0..args.repeat).flat_map(|_| plans.iter().map(|(_, plan)| Arc::clone(plan))).collect();
+    let conclude = Conclude { args, common, terminal, is_telling };
+    let once: Vec<(&PathBuf, Task)> = plans
+        .iter()
+        .flat_map(|(path, plan)| engines.iter().map(move |engine| (path, task(plan, engine, &args.virtual_time, None))))
+        .collect();
+    let tasks: Vec<Task> = (0..args.repeat).flat_map(|_| once.iter().map(|(_, task)| task.clone())).collect();
+    let schedule = Schedule { at_most: at_most(args), jiffies: host_jiffies(&engines), progress: &progress };
     let finished = runtime.block_on(async {
-        let everything = run_all(&repeated, engine, at_most, &progress, |index, outcome| {
-            let (path, plan) = &plans[index % plans.len()];
-            let repeat = (args.repeat > 1).then(|| (index / plans.len()) as u32 + 1);
-            let concluded = conclude.conclude(path, plan, repeat, outcome);
+        let everything = schedule.run(&tasks, |index, outcome| {
+            let (path, task) = &once[index % once.len()];
+            let repeat = (args.repeat > 1).then(|| (index / once.len()) as u32 + 1);
+            let concluded = conclude.conclude(path, task, repeat, outcome);
             progress.print(&concluded.text);
             tally.add(&concluded);
         });
@@ -65,6 +76,18 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         say_line(&tally.sentence());
     }
     tally.exit_code(args.deny_skips)
+}
+
+/// How many runs at a time. In real time they mostly wait; in virtual time they never do.
+fn at_most(args: &RunArgs) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let for_each_core = if args.engine == EngineChoice::Host { JOBS_PER_CORE } else { 1 };
+    args.jobs.map_or(cores * for_each_core, usize::from)
+}
+
+/// The host's jiffies clock, for runs on it.
+fn host_jiffies(engines: &[Engine]) -> Option<JiffiesClock> {
+    engines.contains(&Engine::Host).then(agent::read_jiffies).flatten()
 }
 
 /// The plans to run, each with its scenario's file; or the exit code, with everything said.

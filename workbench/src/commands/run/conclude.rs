@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::artifacts;
+use super::schedule::Task;
 use crate::agent::{Outcome, Refused, Unsupported};
 use crate::cli::{Format, RunArgs};
 use crate::commands::terminal::Terminal;
 use crate::engine::EngineError;
-use crate::evidence::{Ending, EngineKind, Evidence};
-use crate::plan::{Origin, Plan};
+use crate::evidence::{Ending, Evidence};
+use crate::plan::Origin;
 use crate::report::json::RunReport;
 use crate::report::text;
 use crate::report::{SnapshotStatus, Status};
@@ -19,8 +20,6 @@ use crate::{exit_code, timeline, verdict};
 pub struct Conclude<'a> {
     /// The command line.
     pub args: &'a RunArgs,
-    /// Which engine ran them.
-    pub engine: EngineKind,
     /// The folder that all scenarios have in common.
     pub common: &'a Path,
     /// How to print.
@@ -44,22 +43,22 @@ impl Conclude<'_> {
     pub fn conclude(
         &self,
         path: &Path,
-        plan: &Plan,
+        task: &Task,
         repeat: Option<u32>,
         outcome: Result<Outcome, EngineError>,
     ) -> Concluded {
         let concluded = match outcome {
             Ok(Outcome::Seen(evidence)) => match missing_program(&evidence) {
-                Some(why) => self.not_run(plan, Status::Error, why, Some(exit_code::ENVIRONMENT)),
+                Some(why) => self.not_run(task, Status::Error, why, Some(exit_code::ENVIRONMENT)),
                 None => self.seen(path, repeat, &evidence),
             },
-            Ok(Outcome::Unsupported(lacking)) => self.not_run(plan, Status::Skipped, skipped(&lacking), None),
+            Ok(Outcome::Unsupported(lacking)) => self.not_run(task, Status::Skipped, skipped(&lacking), None),
             Ok(Outcome::Refused(refused)) => {
                 let code = if refused.is_scenario_fault { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT };
-                self.not_run(plan, Status::Error, refusal(&refused), Some(code))
+                self.not_run(task, Status::Error, refusal(&refused), Some(code))
             }
-            Ok(Outcome::Broken(why)) => self.not_run(plan, Status::Error, why, Some(exit_code::ENVIRONMENT)),
-            Err(error) => self.not_run(plan, Status::Error, error.to_string(), Some(exit_code::ENVIRONMENT)),
+            Ok(Outcome::Broken(why)) => self.not_run(task, Status::Error, why, Some(exit_code::ENVIRONMENT)),
+            Err(error) => self.not_run(task, Status::Error, error.to_string(), Some(exit_code::ENVIRONMENT)),
         };
         self.printed(concluded)
     }
@@ -73,9 +72,10 @@ impl Conclude<'_> {
         concluded
     }
 
-    fn not_run(&self, plan: &Plan, status: Status, reason: String, error_code: Option<u8>) -> Concluded {
+    fn not_run(&self, task: &Task, status: Status, reason: String, error_code: Option<u8>) -> Concluded {
+        let plan = &task.plan;
         let text = format!("{}/{}: {status}: {reason}\n", plan.scenario, plan.run);
-        let report = RunReport::not_run(plan, self.engine, status, Some(reason));
+        let report = RunReport::not_run(plan, task.engine.kind(), status, Some(reason));
         Concluded { report, text, error_code }
     }
 

@@ -3,6 +3,7 @@
 mod artifacts;
 mod command;
 mod conclude;
+mod engines;
 mod progress;
 mod schedule;
 

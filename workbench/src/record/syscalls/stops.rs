@@ -21,7 +21,7 @@ use super::tracees::{Pending, Shared, Tracees};
 use super::{TraceEvent, filter, names};
 use crate::evidence::{Arg, Call, CallResult, Process};
 use crate::sys::fork::exit_now;
-use crate::sys::ptrace::{self, Stop, SyscallStop};
+use crate::sys::ptrace::{self, Stop, SyscallEnd, SyscallStop};
 
 /// How far the command has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,8 @@ impl<'a> Recorder<'a> {
 
     /// At the entry of a call that the filter stops at.
     fn on_entry(&mut self, tid: i32, now_ns: i64) -> io::Result<()> {
-        let SyscallStop::Seccomp { arch, number, args } = stopped(ptrace::syscall_stop(tid))? else {
+        let stop = stopped(ptrace::syscall_stop(tid, SyscallEnd::Entry))?;
+        let SyscallStop::Seccomp { arch, number, args } = stop else {
             return self.proceed(tid, 0);
         };
         if arch != filter::NATIVE_ARCH {
@@ -177,7 +178,7 @@ impl<'a> Recorder<'a> {
 
     /// At the return of a recorded call.
     fn on_return(&mut self, tid: i32, now_ns: i64) -> io::Result<()> {
-        let outcome = match stopped(ptrace::syscall_stop(tid))? {
+        let outcome = match stopped(ptrace::syscall_stop(tid, SyscallEnd::Return))? {
             SyscallStop::Exit { value, is_error: false } => Ok(value),
             SyscallStop::Exit { value, is_error: true } => Err(i32::try_from(-value).unwrap_or(libc::EIO)),
             _ => return self.proceed(tid, 0),

@@ -1,0 +1,163 @@
+//! One run in a virtual machine, from an order to an outcome. The launcher's process does nothing else.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+
+use super::console;
+use super::machine::Machine;
+use super::order::Order;
+use super::scratch::{Scratch, ScratchError};
+use super::watch::{Watched, watch};
+use crate::agent::{JOB_FILE, OUTCOME_FILE, Outcome};
+use crate::evidence::TimeTravel;
+use crate::sys::machine::NOT_STARTED;
+
+/// How long a run may wait, in virtual time, that has to be repeated with computing that takes time: its own deadline
+/// may be days away, and it would compute for days.
+const BASIC_DEADLINE_NS: u64 = 60 * 1_000_000_000;
+
+/// Carries out an order, in the thread that must outlive the machine. `asker` is at its end when nobody wants the run any
+/// more; the outcome then is of no use to anybody.
+pub fn launch(mut order: Order, asker: BorrowedFd<'_>) -> Outcome {
+    let first = attempt(&order, asker);
+    let Ok(Attempt::Stuck(why)) = first else { return outcome(first) };
+    if let Some(guest) = &mut order.job.guest {
+        guest.time_travel = TimeTravel::Basic;
+    }
+    let command = &mut order.job.plan.command;
+    command.deadline_ns = Some(command.deadline_ns.map_or(BASIC_DEADLINE_NS, |ns| ns.min(BASIC_DEADLINE_NS)));
+    match attempt(&order, asker) {
+        Ok(Attempt::Done(Outcome::Seen(mut evidence))) => {
+            if let Some(machine) = &mut evidence.machine.guest {
+                machine.notes.push(format!("{why}; run again with time-travel=basic, in which computing takes time"));
+            }
+            Outcome::Seen(evidence)
+        }
+        Ok(Attempt::Stuck(again)) => Outcome::Broken(format!(
+            "{why}; run again with time-travel=basic, in which computing takes time: {again}; a deadline= of a few seconds in the scenario would end it"
+        )),
+        other => outcome(other),
+    }
+}
+
+/// How one try ended.
+enum Attempt {
+    /// With an outcome.
+    Done(Outcome),
+    /// A program computes for ever where computing takes no time; in words.
+    Stuck(String),
+    /// Nobody wants it any more.
+    Abandoned,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    #[error("cannot {0} the virtual machine: {1}")]
+    Os(&'static str, io::Error),
+    #[error("the virtual machine's agent left a result that cannot be read: {0}")]
+    Garbled(serde_json::Error),
+    #[error("the virtual machine's kernel panicked:\n{0}")]
+    Panic(String),
+    #[error(
+        "the virtual machine ran out of memory: its kernel killed {program}; it had {} MiB, `memory \"{} MiB\"` in the scenario would give it more",
+        .had_bytes >> 20,
+        .had_bytes >> 19
+    )]
+    OutOfMemory { program: String, had_bytes: u64 },
+    #[error("the folder of the virtual machine's memory ran out of room: {0}")]
+    NoRoom(String),
+    #[error("{image} cannot be started: is it a User-Mode Linux kernel for this machine?")]
+    NotStarted { image: String },
+    #[error("the virtual machine was killed by {0}")]
+    Killed(Signal),
+    #[error("the virtual machine ended without a result{}", said(.0))]
+    Silent(String),
+}
+
+fn said(console: &str) -> String {
+    if console.is_empty() { String::new() } else { format!("; the last that its kernel said:\n{console}") }
+}
+
+fn outcome(attempt: Result<Attempt, Failure>) -> Outcome {
+    match attempt {
+        Ok(Attempt::Done(outcome)) => outcome,
+        Ok(Attempt::Stuck(why)) => Outcome::Broken(why),
+        Ok(Attempt::Abandoned) => Outcome::Broken("nobody waits for this run any more".to_owned()),
+        Err(failure) => Outcome::Broken(failure.to_string()),
+    }
+}
+
+fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
+    let memory_bytes = order.job.plan.memory_bytes;
+    let scratch = Scratch::new(memory_bytes)?;
+    let job = serde_json::to_vec(&order.job).map_err(Failure::Garbled)?;
+    scratch.write(JOB_FILE, &job)?;
+    scratch.write(OUTCOME_FILE, &[])?;
+    let time_travel = order.job.guest.as_ref().map_or(TimeTravel::InfCpu, |guest| guest.time_travel);
+    let mut machine = Machine::start(&order.kernel, memory_bytes, time_travel, order.cpu, &scratch)
+        .map_err(|e| Failure::Os("start", e))?;
+    let watched = watch(machine.pid, time_travel, asker).map_err(|e| Failure::Os("watch", e))?;
+    match watched {
+        Watched::Abandoned => Ok(Attempt::Abandoned),
+        Watched::Spins { program, used } => Ok(Attempt::Stuck(format!(
+            "{} spins: it used {} of processor time without a system call, and no time goes by meanwhile",
+            name(program),
+            seconds(used)
+        ))),
+        Watched::PollsClock { program, used } => Ok(Attempt::Stuck(format!(
+            "{} polls the clock: it waits by reading the time again and again ({} of processor time so far)",
+            name(program),
+            seconds(used)
+        ))),
+        Watched::Computes { program, used } => {
+            Ok(Attempt::Stuck(format!("{} still computed after {} of processor time", name(program), seconds(used))))
+        }
+        Watched::Ended(status) => {
+            if std::env::var_os("WB_CONSOLE").is_some() {
+                let c = machine.console();
+                let _ = std::fs::write("/tmp/console", c);
+            }
+            let console = machine.console();
+            let line = scratch.read(OUTCOME_FILE)?;
+            ended(order, status, &line, &console).map(Attempt::Done)
+        }
+    }
+}
+
+/// What a machine that has ended left behind.
+fn ended(order: &Order, status: WaitStatus, line: &[u8], console: &str) -> Result<Outcome, Failure> {
+    if let Some(program) = console::out_of_memory(console) {
+        return Err(Failure::OutOfMemory { program, had_bytes: order.job.plan.memory_bytes });
+    }
+    if line.ends_with(b"\n") {
+        return serde_json::from_slice(line).map_err(Failure::Garbled);
+    }
+    if console::is_without_room(console) {
+        return Err(Failure::NoRoom(console::last_lines(console)));
+    }
+    if let Some(panic) = console::panic(console) {
+        return Err(Failure::Panic(panic));
+    }
+    match status {
+        WaitStatus::Exited(_, NOT_STARTED) => {
+            Err(Failure::NotStarted { image: order.kernel.image.display().to_string() })
+        }
+        WaitStatus::Signaled(_, signal, _) if signal != Signal::SIGABRT => Err(Failure::Killed(signal)),
+        _ => Err(Failure::Silent(console::last_lines(console))),
+    }
+}
+
+fn name(program: Option<String>) -> String {
+    program.unwrap_or_else(|| "a program".to_owned())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

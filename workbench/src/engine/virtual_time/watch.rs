@@ -1,0 +1,176 @@
+//! Watches a virtual machine from outside until it ends, or until it is plain that it never will.
+//!
+//! In the machine computing takes no time, so a program that computes until a time has come never sees it come. Nothing
+//! inside can notice: a timer there would not fire either. What is counted is processor time, not the wall's, so a busy
+//! host makes nobody suspicious.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::cpu::Usage;
+use super::spin::Inside;
+use crate::evidence::TimeTravel;
+use crate::sys::pidfd;
+
+/// How often the machine is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A program that has used this much without one system call or page fault, of which the kernel would have had to know,
+/// waits for something that cannot come. Nothing that waits for a network computes for so long at a stretch.
+const SPIN: Duration = Duration::from_secs(3);
+
+/// At how many looks in a row a program has to be found reading the clock.
+const CLOCK_LOOKS: usize = 20;
+
+/// What all programs of a run may use together while time stands still: a rebuild of the world fits in, a loop that
+/// makes system calls for ever does not.
+const PROGRAMS: Duration = Duration::from_secs(120);
+
+/// How a watch ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watched {
+    /// The machine ended by itself.
+    Ended(WaitStatus),
+    /// Whoever asked for the run does not want it any more.
+    Abandoned,
+    /// A program computes and makes no system call.
+    Spins {
+        /// Its name, if that could be found.
+        program: Option<String>,
+        /// Processor time it used so.
+        used: Duration,
+    },
+    /// A program reads the clock again and again.
+    PollsClock {
+        /// Its name, if that could be found.
+        program: Option<String>,
+        /// Processor time used by then.
+        used: Duration,
+    },
+    /// The programs have used more than [`PROGRAMS`].
+    Computes {
+        /// The one that ran last, if its name could be found.
+        program: Option<String>,
+        /// Processor time used by then.
+        used: Duration,
+    },
+}
+
+/// Waits for the machine's end and reaps it; one that has to be ended is killed first. `asker` is readable, at its end,
+/// when nobody wants the run any more.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub fn watch(machine: Pid, time_travel: TimeTravel, asker: BorrowedFd<'_>) -> io::Result<Watched> {
+    let ended: OwnedFd = pidfd::open(machine)?;
+    let mut suspicion = Suspicion::default();
+    loop {
+        let mut fds = [PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(asker, PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::MAX)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let is_ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|revents| !revents.is_empty());
+        let found = if is_ready(&fds[0]) {
+            None
+        } else if is_ready(&fds[1]) {
+            Some(Watched::Abandoned)
+        } else {
+            match Usage::read(machine).and_then(|usage| suspicion.look(&usage, time_travel)) {
+                Some(found) => Some(found),
+                None => continue,
+            }
+        };
+        if found.is_some() {
+            kill(machine, Signal::SIGKILL)?;
+        }
+        let status = waitpid(machine, None)?;
+        return Ok(found.unwrap_or(Watched::Ended(status)));
+    }
+}
+
+/// What the looks so far have shown.
+#[derive(Debug, Default)]
+struct Suspicion {
+    before: Option<Usage>,
+    /// What the programs have used since the kernel last did anything.
+    alone: Duration,
+    /// Whether each of the last looks found a program in the vdso.
+    in_vdso: VecDeque<bool>,
+}
+
+impl Suspicion {
+    fn look(&mut self, usage: &Usage, time_travel: TimeTravel) -> Option<Watched> {
+        let before = self.before.replace(usage.clone()).unwrap_or_else(|| usage.clone());
+        let grown = usage.programs.saturating_sub(before.programs);
+        self.alone = if usage.kernel == before.kernel { self.alone + grown } else { Duration::ZERO };
+        let inside = usage.running.and_then(Inside::of);
+        let program = || inside.as_ref().and_then(Inside::program);
+        // With time that goes on while somebody computes, all of this ends by itself, but not necessarily soon.
+        if usage.programs > PROGRAMS {
+            return Some(Watched::Computes { program: program(), used: usage.programs });
+        }
+        if time_travel == TimeTravel::Basic {
+            return None;
+        }
+        if self.alone > SPIN {
+            return Some(Watched::Spins { program: program(), used: self.alone });
+        }
+        if grown.is_zero() {
+            self.in_vdso.clear();
+            return None;
+        }
+        self.in_vdso.push_back(inside.as_ref().and_then(Inside::is_in_vdso).unwrap_or(false));
+        if self.in_vdso.len() > CLOCK_LOOKS {
+            self.in_vdso.pop_front();
+        }
+        let seen = self.in_vdso.iter().filter(|seen| **seen).count();
+        (seen == CLOCK_LOOKS).then(|| Watched::PollsClock { program: program(), used: usage.programs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(kernel_s: u64, programs_s: u64) -> Usage {
+        let (kernel, programs) = (Duration::from_secs(kernel_s), Duration::from_secs(programs_s));
+        Usage { kernel, programs, running: None }
+    }
+
+    fn outcome(readings: &[Usage], time_travel: TimeTravel) -> Option<Watched> {
+        let mut suspicion = Suspicion::default();
+        readings.iter().find_map(|usage| suspicion.look(usage, time_travel))
+    }
+
+    #[test]
+    fn programs_that_compute_while_the_kernel_does_nothing_spin() {
+        let readings: Vec<Usage> = (0..6).map(|s| usage(1, s)).collect();
+        let found = outcome(&readings, TimeTravel::InfCpu);
+        assert_eq!(found, Some(Watched::Spins { program: None, used: Duration::from_secs(4) }));
+        assert_eq!(outcome(&readings, TimeTravel::Basic), None);
+    }
+
+    #[test]
+    fn a_kernel_that_works_for_days_of_waiting_is_left_alone() {
+        let readings: Vec<Usage> = (0..10_000).map(|s| usage(s, 1)).collect();
+        assert_eq!(outcome(&readings, TimeTravel::InfCpu), None);
+    }
+
+    #[test]
+    fn programs_that_never_come_to_an_end_are_ended_in_both_modes() {
+        let readings: Vec<Usage> = (0..200).map(|s| usage(s, s)).collect();
+        for time_travel in [TimeTravel::InfCpu, TimeTravel::Basic] {
+            assert!(matches!(outcome(&readings, time_travel), Some(Watched::Computes { .. })));
+        }
+    }
+}

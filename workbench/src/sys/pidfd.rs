@@ -1,0 +1,21 @@
+//! `pidfd_open`, which `nix` does not wrap: a descriptor that says when a process has ended.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use nix::unistd::Pid;
+
+/// A descriptor that becomes readable when the process ends (pidfd_open(2), Linux 5.3).
+///
+/// # Errors
+///
+/// `ESRCH` if there is no such process, `ENOSYS` on older kernels.
+pub fn open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, close-on-exec, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
