@@ -25,11 +25,13 @@ pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, String> {
             None => Ok(vec![Engine::Host]),
         },
         EngineChoice::Virtual => {
-            let image = PathBuf::from(std::env::var("WB_IMAGE").map_err(|e| e.to_string())?);
-            Ok(vec![Engine::Virtual(Kernel {
-                version: if image.display().to_string().contains("7.2") { (7, 2) } else { (6, 12) },
-                image,
-            })])
+            let images = std::env::var("WB_IMAGE").map_err(|e| e.to_string())?;
+            let kernel = |path: &str| {
+                let version = path.rsplit('-').nth(1).and_then(|v| v.split_once('.')).unwrap_or(("6", "12"));
+                let number = |text: &str| text.parse().unwrap_or(0);
+                Kernel { image: PathBuf::from(path), version: (number(version.0), number(version.1)) }
+            };
+            Ok(images.split(':').map(kernel).map(Engine::Virtual).collect())
         }
     }
 }
