@@ -195,6 +195,9 @@ pub struct VirtualArgs {
     /// every wait.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub phases: Option<u32>,
+    /// How much processor time the programs of a run may use together before it is given up; 60s unless given.
+    #[arg(long, value_name = "DURATION")]
+    pub compute: Option<Duration>,
 }
 
 /// Arguments of `run`.

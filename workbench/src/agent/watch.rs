@@ -136,6 +136,8 @@ impl Watch {
             clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
         }
         self.offsets.read();
+        // Until the tracer says when exactly.
+        self.zero_ns = monotonic_ns();
         if let Err(error) = self.tracer.release() {
             // A tracer that could not set the command up has said why.
             self.take()?;

@@ -4,5 +4,5 @@ mod host;
 mod run;
 mod virtual_time;
 
-pub use run::{Engine, EngineError, SELF, run};
+pub use run::{Engine, EngineError, SELF, Share, run};
 pub use virtual_time::{Kernel, Order, launch};

@@ -44,14 +44,26 @@ impl Engine {
 /// This program, also after its file was replaced by a newer build.
 pub const SELF: &str = "/proc/self/exe";
 
-/// Carries out a job. `cpu` is the processor that a virtual machine gets to itself.
+/// What a virtual machine may use of the machine that it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The processor that it gets to itself; `None` leaves that to the kernel.
+    pub cpu: Option<usize>,
+    /// Processor time that all its programs may use together, in nanoseconds.
+    pub programs_at_most_ns: u64,
+}
+
+/// Carries out a job.
 ///
 /// # Errors
 ///
 /// [`EngineError`] when there is no outcome at all; a lab that could not be built is an outcome.
-pub async fn run(job: Job, engine: &Engine, cpu: Option<usize>) -> Result<Outcome, EngineError> {
+pub async fn run(job: Job, engine: &Engine, share: Share) -> Result<Outcome, EngineError> {
     match engine {
         Engine::Host => host::run(&job).await,
-        Engine::Virtual(kernel) => virtual_time::run(&Order { job, kernel: kernel.clone(), cpu }).await,
+        Engine::Virtual(kernel) => {
+            let Share { cpu, programs_at_most_ns } = share;
+            virtual_time::run(&Order { job, kernel: kernel.clone(), cpu, programs_at_most_ns }).await
+        }
     }
 }

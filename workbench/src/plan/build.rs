@@ -176,6 +176,7 @@ fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
         },
         deadline_ns: run.deadline_ns,
         has_default_deadline: run.has_default_deadline,
+        is_horizon: false,
         origin: origin(&scenario.source, run.span),
     }
 }

@@ -242,6 +242,9 @@ pub struct CommandPlan {
     pub deadline_ns: Option<u64>,
     /// Nobody chose the deadline: in virtual time, where waiting is free, it need not be kept.
     pub has_default_deadline: bool,
+    /// The deadline is how long it is worth waiting for an end that may never come: it says nothing about the scenario.
+    #[serde(default)]
+    pub is_horizon: bool,
     /// Where it stands.
     pub origin: Origin,
 }

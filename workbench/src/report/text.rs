@@ -71,6 +71,9 @@ pub fn render(evidence: &Evidence, timeline: &Timeline, verdict: &Verdict, optio
     if evidence.output.discarded_bytes > 0 {
         let _ = writeln!(out, "  {} more bytes of output were not kept", evidence.output.discarded_bytes);
     }
+    for note in evidence.machine.guest.iter().flat_map(|guest| &guest.notes) {
+        let _ = writeln!(out, "\n{}: {}", Style::Yellow.paint("note", options), escape(note));
+    }
     judgement(&mut out, verdict, options);
     out
 }

@@ -5,7 +5,7 @@
 
 use super::tolerance::SCHEDULING_NS;
 use crate::evidence::{Ending, Evidence};
-use crate::timeline::{Event, Timeline, Timer, Wait};
+use crate::timeline::{Event, EventKind, Timeline, Timer, Wait};
 
 /// A snapshot's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +62,26 @@ impl Claims {
                 how: evidence.end.how.clone(),
                 after_ns: whole_ms(evidence.end.t_ns),
             },
-            lines: timeline.events.iter().filter(|event| event.is_claim).map(line_of).collect(),
+            lines: timeline
+                .events
+                .iter()
+                .filter(|event| event.is_claim)
+                .map(|event| if is_still_running(event, evidence) { still_running(event) } else { line_of(event) })
+                .collect(),
         }
     }
+}
+
+/// What an event says that only tells when we stopped waiting.
+pub(super) const STILL_RUNNING: &str = "still running";
+
+fn is_still_running(event: &Event, evidence: &Evidence) -> bool {
+    event.kind == EventKind::End && evidence.end.how == Ending::Deadline
+}
+
+/// How long we waited is no claim about the world, and differs by engine.
+fn still_running(event: &Event) -> ClaimLine {
+    ClaimLine { wait: None, text: STILL_RUNNING.to_owned(), ..line_of(event) }
 }
 
 fn line_of(event: &Event) -> ClaimLine {

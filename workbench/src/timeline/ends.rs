@@ -118,7 +118,10 @@ pub(super) fn end(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Plac
         Ending::Deadline => {
             let armed_ns = evidence.plan.command.deadline_ns.unwrap_or(t_ns.unsigned_abs());
             let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns };
-            let text = format!("still running at the deadline of {}", duration(armed_ns));
+            let text = match evidence.plan.command.is_horizon {
+                true => format!("never, within the horizon of {}", horizon(armed_ns)),
+                false => format!("still running at the deadline of {}", duration(armed_ns)),
+            };
             (text, Some(Wait { gap_ns: t_ns, timer: Some(timer) }))
         }
         Ending::ExecFailed(errno) if errno == "ENOENT" => ("program not found".into(), None),
@@ -134,6 +137,15 @@ pub(super) fn end(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Plac
         evidence: if evidence.processes.is_empty() { Vec::new() } else { vec![EvidenceRef::Process(0)] },
     };
     Placed { anchor_ns: t_ns, turn: usize::MAX, cause: Cause::End, seq: 0, event }
+}
+
+/// In days, if it is whole days.
+fn horizon(ns: u64) -> String {
+    const DAY_NS: u64 = 86_400 * 1_000_000_000;
+    match ns % DAY_NS {
+        0 => format!("{} d", ns / DAY_NS),
+        _ => duration(ns),
+    }
 }
 
 fn own_wait(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Option<Wait> {

@@ -24,6 +24,10 @@ use crate::report::Status;
 /// Runs that mostly wait: this many for each core, unless `--jobs` says otherwise.
 const JOBS_PER_CORE: usize = 4;
 
+/// What all programs of a virtual run may use of a processor together, unless `--compute` says otherwise. Tools that
+/// wait for a network use milliseconds; whoever makes system calls for ever uses this up.
+const PROGRAMS_AT_MOST_NS: u64 = 60 * 1_000_000_000;
+
 /// Runs what the arguments select and returns the exit code.
 pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     let plans = match select(args, terminal) {
@@ -54,7 +58,12 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         .flat_map(|(path, plan)| engines.iter().map(move |engine| (path, task(plan, engine, &args.virtual_time, None))))
         .collect();
     let tasks: Vec<Task> = (0..args.repeat).flat_map(|_| once.iter().map(|(_, task)| task.clone())).collect();
-    let schedule = Schedule { at_most: at_most(args), jiffies: host_jiffies(&engines), progress: &progress };
+    let schedule = Schedule {
+        at_most: at_most(args),
+        jiffies: host_jiffies(&engines),
+        programs_at_most_ns: args.virtual_time.compute.map_or(PROGRAMS_AT_MOST_NS, |compute| compute.ns),
+        progress: &progress,
+    };
     let finished = runtime.block_on(async {
         let everything = schedule.run(&tasks, |index, outcome| {
             let (path, task) = &once[index % once.len()];

@@ -43,6 +43,7 @@ fn misplaced(args: &VirtualArgs) -> Option<&'static str> {
         ("--horizon", args.horizon.is_some()),
         ("--phase", args.phase.is_some()),
         ("--phases", args.phases.is_some()),
+        ("--compute", args.compute.is_some()),
     ];
     given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
 }
@@ -66,10 +67,9 @@ fn within_horizon(plan: &Plan, args: &VirtualArgs) -> Plan {
     let mut plan = plan.clone();
     let command = &mut plan.command;
     let is_chosen = command.deadline_ns.is_some() && !command.has_default_deadline;
-    match args.horizon {
-        Some(horizon) => command.deadline_ns = Some(horizon.ns),
-        None if is_chosen => {}
-        None => command.deadline_ns = Some(DEFAULT_HORIZON_NS),
+    if args.horizon.is_some() || !is_chosen {
+        command.deadline_ns = Some(args.horizon.map_or(DEFAULT_HORIZON_NS, |horizon| horizon.ns));
+        command.is_horizon = true;
     }
     plan
 }

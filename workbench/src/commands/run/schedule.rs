@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::progress::Progress;
 use crate::agent::{Guest, Job, Outcome};
-use crate::engine::{self, Engine, EngineError};
+use crate::engine::{self, Engine, EngineError, Share};
 use crate::evidence::JiffiesClock;
 use crate::plan::Plan;
 
@@ -33,6 +33,8 @@ pub struct Schedule<'a> {
     pub at_most: usize,
     /// The host's jiffies clock, if it could be told.
     pub jiffies: Option<JiffiesClock>,
+    /// Processor time that the programs of a virtual machine may use together, in nanoseconds.
+    pub programs_at_most_ns: u64,
     /// Where to show what goes on.
     pub progress: &'a Progress,
 }
@@ -54,7 +56,8 @@ impl Schedule<'_> {
             {
                 self.progress.started(index, &task.plan);
                 let cpu = cpus.take();
-                let one = run_one(task.clone(), self.jiffies, cpu, Arc::clone(&known));
+                let share = Share { cpu, programs_at_most_ns: self.programs_at_most_ns };
+                let one = run_one(task.clone(), self.jiffies, share, Arc::clone(&known));
                 started.insert(running.spawn(one).id(), (index, cpu));
             }
             let Some(joined) = running.join_next_with_id().await else { return };
@@ -104,7 +107,7 @@ impl Cpus {
 async fn run_one(
     task: Task,
     jiffies: Option<JiffiesClock>,
-    cpu: Option<usize>,
+    share: Share,
     known: KnownTools,
 ) -> Result<Outcome, EngineError> {
     let known_tools = known.lock().map(|tools| tools.clone()).unwrap_or_default();
@@ -116,7 +119,7 @@ async fn run_one(
         jiffies: jiffies.filter(|_| is_host),
         guest: task.guest,
     };
-    let outcome = engine::run(job, &task.engine, cpu).await;
+    let outcome = engine::run(job, &task.engine, share).await;
     if let (Ok(Outcome::Seen(evidence)), Ok(mut tools)) = (&outcome, known.lock()) {
         tools.extend(evidence.tools.clone());
     }

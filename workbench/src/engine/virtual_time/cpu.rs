@@ -1,6 +1,7 @@
 //! How much processor time a virtual machine has used, seen from outside: its own process, which is the kernel, and the
 //! processes below it, each of which runs the programs of one address space.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -8,19 +9,18 @@ use std::time::Duration;
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 /// One reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The kernel's.
     pub kernel: Duration,
     /// The programs', those that have ended included.
     pub programs: Duration,
-    /// The process below the machine that runs or is ready to run, if one is.
-    pub running: Option<Pid>,
+    /// The share of each process below the machine that still lives, in clock ticks.
+    each_ticks: BTreeMap<i32, u64>,
 }
 
 /// Fields of /proc/PID/stat (proc(5)).
 struct Stat {
-    state: char,
     parent: i32,
     own_ticks: u64,
     children_ticks: u64,
@@ -30,19 +30,19 @@ impl Usage {
     /// Reads /proc; `None` once the machine has gone.
     pub fn read(machine: Pid) -> Option<Self> {
         let main = stat(machine)?;
-        let mut programs_ticks = main.children_ticks;
-        let mut running = None;
-        for pid in children(machine) {
-            let Some(stat) = stat(pid) else { continue };
-            if stat.parent != machine.as_raw() {
-                continue;
-            }
-            programs_ticks += stat.own_ticks;
-            if stat.state == 'R' {
-                running = Some(pid);
-            }
-        }
-        Some(Self { kernel: duration(main.own_ticks), programs: duration(programs_ticks), running })
+        let is_below = |pid: &Pid, stat: &Stat| stat.parent == machine.as_raw() && *pid != machine;
+        let below = children(machine).into_iter().filter_map(|pid| Some((pid, stat(pid)?)));
+        let each_ticks: BTreeMap<i32, u64> =
+            below.filter(|(pid, stat)| is_below(pid, stat)).map(|(pid, stat)| (pid.as_raw(), stat.own_ticks)).collect();
+        let programs_ticks = main.children_ticks + each_ticks.values().sum::<u64>();
+        Some(Self { kernel: duration(main.own_ticks), programs: duration(programs_ticks), each_ticks })
+    }
+
+    /// The process below the machine that has used most since `before`, if one has used anything.
+    pub fn busiest_since(&self, before: &Self) -> Option<Pid> {
+        let grown = |(pid, ticks): (&i32, &u64)| (ticks - before.each_ticks.get(pid).unwrap_or(&0).min(ticks), *pid);
+        let (most, pid) = self.each_ticks.iter().map(grown).max()?;
+        (most > 0).then(|| Pid::from_raw(pid))
     }
 }
 
@@ -66,7 +66,6 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     Some(Stat {
-        state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         own_ticks: number(11)? + number(12)?,
         children_ticks: number(13)? + number(14)?,
@@ -86,13 +85,15 @@ mod tests {
     fn a_name_with_brackets_and_spaces_does_not_shift_the_fields() {
         let text = "42 (a) R) x) S 7 42 42 0 -1 4194560 1 2 3 4 100 20 3 4 20 0 1 0 5 6 7";
         let stat = parse_stat(text).expect("it is a line of /proc/PID/stat");
-        assert_eq!((stat.state, stat.parent, stat.own_ticks, stat.children_ticks), ('S', 7, 120, 7));
+        assert_eq!((stat.parent, stat.own_ticks, stat.children_ticks), (7, 120, 7));
     }
 
     #[test]
-    fn this_process_uses_its_own_time_and_has_no_children_that_run() {
-        let usage = Usage::read(Pid::this()).expect("this process is there");
-        assert_eq!(usage.running, None);
+    fn of_two_processes_the_one_that_used_more_since_the_last_look_is_the_busiest() {
+        let usage = |each: [(i32, u64); 2]| Usage { each_ticks: each.into(), ..Usage::default() };
+        let (before, after) = (usage([(7, 500), (8, 10)]), usage([(7, 501), (8, 30)]));
+        assert_eq!(after.busiest_since(&before), Some(Pid::from_raw(8)));
+        assert_eq!(after.busiest_since(&after), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::console;
 use super::machine::Machine;
 use super::order::Order;
 use super::scratch::{Scratch, ScratchError};
-use super::watch::{Watched, watch};
+use super::watch::{Suspect, Terms, Watched, watch};
 use crate::agent::{JOB_FILE, OUTCOME_FILE, Outcome};
 use crate::evidence::TimeTravel;
 use crate::sys::machine::NOT_STARTED;
@@ -30,18 +30,21 @@ pub fn launch(mut order: Order, asker: BorrowedFd<'_>) -> Outcome {
     }
     let command = &mut order.job.plan.command;
     command.deadline_ns = Some(command.deadline_ns.map_or(BASIC_DEADLINE_NS, |ns| ns.min(BASIC_DEADLINE_NS)));
+    let why = format!("{why}; run again with time-travel=basic, in which computing takes time");
     match attempt(&order, asker) {
-        Ok(Attempt::Done(Outcome::Seen(mut evidence))) => {
-            if let Some(machine) = &mut evidence.machine.guest {
-                machine.notes.push(format!("{why}; run again with time-travel=basic, in which computing takes time"));
-            }
-            Outcome::Seen(evidence)
-        }
-        Ok(Attempt::Stuck(again)) => Outcome::Broken(format!(
-            "{why}; run again with time-travel=basic, in which computing takes time: {again}; a deadline= of a few seconds in the scenario would end it"
-        )),
+        Ok(Attempt::Done(outcome)) => noted(outcome, why),
+        Ok(Attempt::Stuck(again)) => Outcome::Broken(format!("{why}: {again}")),
         other => outcome(other),
     }
+}
+
+fn noted(mut outcome: Outcome, note: String) -> Outcome {
+    if let Outcome::Seen(evidence) = &mut outcome
+        && let Some(guest) = &mut evidence.machine.guest
+    {
+        guest.notes.push(note);
+    }
+    outcome
 }
 
 /// How one try ended.
@@ -73,6 +76,14 @@ enum Failure {
     OutOfMemory { program: String, had_bytes: u64 },
     #[error("the folder of the virtual machine's memory ran out of room: {0}")]
     NoRoom(String),
+    #[error(
+        "{0} polls the clock: it waits by {POLLING}; it was not done after {1} of processor time. A shorter deadline= in the scenario, more time (`--compute`), or `--engine host` would do"
+    )]
+    PollsClock(String, String),
+    #[error(
+        "{0} computes: it was not done after {1} of processor time. A deadline= in the scenario, or more time (`--compute`) would do"
+    )]
+    Computes(String, String),
     #[error("{image} cannot be started: is it a User-Mode Linux kernel for this machine?")]
     NotStarted { image: String },
     #[error("the virtual machine was killed by {0}")]
@@ -103,31 +114,40 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
     let time_travel = order.job.guest.as_ref().map_or(TimeTravel::InfCpu, |guest| guest.time_travel);
     let mut machine = Machine::start(&order.kernel, memory_bytes, time_travel, order.cpu, &scratch)
         .map_err(|e| Failure::Os("start", e))?;
-    let watched = watch(machine.pid, time_travel, asker).map_err(|e| Failure::Os("watch", e))?;
-    match watched {
-        Watched::Abandoned => Ok(Attempt::Abandoned),
-        Watched::Spins { program, used } => Ok(Attempt::Stuck(format!(
-            "{} spins: it used {} of processor time without a system call, and no time goes by meanwhile",
-            name(program),
-            seconds(used)
-        ))),
-        Watched::PollsClock { program, used } => Ok(Attempt::Stuck(format!(
-            "{} polls the clock: it waits by reading the time again and again ({} of processor time so far)",
-            name(program),
-            seconds(used)
-        ))),
-        Watched::Computes { program, used } => {
-            Ok(Attempt::Stuck(format!("{} still computed after {} of processor time", name(program), seconds(used))))
+    let terms = Terms { time_travel, programs_at_most: Duration::from_nanos(order.programs_at_most_ns), asker };
+    let (watched, polls) = watch(machine.pid, terms).map_err(|e| Failure::Os("watch", e))?;
+    let status = match (watched, &polls) {
+        (Watched::Ended(status), _) => status,
+        (Watched::Abandoned, _) => return Ok(Attempt::Abandoned),
+        (Watched::Spins(who), _) => {
+            let what = "of processor time without a system call, and no time goes by meanwhile";
+            return Ok(Attempt::Stuck(format!("{} spins: it used {} {what}", who.name(), who.used())));
         }
-        Watched::Ended(status) => {
-            if std::env::var_os("WB_CONSOLE").is_some() {
-                let c = machine.console();
-                let _ = std::fs::write("/tmp/console", c);
-            }
-            let console = machine.console();
-            let line = scratch.read(OUTCOME_FILE)?;
-            ended(order, status, &line, &console).map(Attempt::Done)
+        (Watched::Computes(now), Some(who)) => return Err(Failure::PollsClock(who.name(), now.used())),
+        (Watched::Computes(who), None) if time_travel == TimeTravel::InfCpu => {
+            return Ok(Attempt::Stuck(format!("{} still computed after {} of processor time", who.name(), who.used())));
         }
+        (Watched::Computes(who), None) => return Err(Failure::Computes(who.name(), who.used())),
+    };
+    let line = scratch.read(OUTCOME_FILE)?;
+    let outcome = ended(order, status, &line, &machine.console())?;
+    let note = polls.map(|who| format!("{} polls the clock: it waits by {POLLING}", who.name()));
+    Ok(Attempt::Done(match note {
+        Some(note) => noted(outcome, note),
+        None => outcome,
+    }))
+}
+
+/// What it means to poll the clock in virtual time (`timer_read` in arch/um/kernel/time.c).
+const POLLING: &str = "reading the time again and again, of which each moves it on by 256 ns only";
+
+impl Suspect {
+    fn name(&self) -> String {
+        self.program.clone().unwrap_or_else(|| "a program".to_owned())
+    }
+
+    fn used(&self) -> String {
+        format!("{:.1} s", self.used.as_secs_f64())
     }
 }
 
@@ -152,12 +172,4 @@ fn ended(order: &Order, status: WaitStatus, line: &[u8], console: &str) -> Resul
         WaitStatus::Signaled(_, signal, _) if signal != Signal::SIGABRT => Err(Failure::Killed(signal)),
         _ => Err(Failure::Silent(console::last_lines(console))),
     }
-}
-
-fn name(program: Option<String>) -> String {
-    program.unwrap_or_else(|| "a program".to_owned())
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
 }

@@ -33,4 +33,6 @@ pub struct Order {
     /// The processor that it may use. A machine and its processes take turns; on two processors each system call waits
     /// for a wake-up of the other one, which makes it 13 to 19 times slower.
     pub cpu: Option<usize>,
+    /// Processor time that all its programs may use together.
+    pub programs_at_most_ns: u64,
 }

@@ -24,7 +24,8 @@ struct Map {
     start: u64,
     end: u64,
     is_readable: bool,
-    is_file: bool,
+    /// Memory of the machine: it is a file, and shared. The rest is what the process was forked from.
+    is_machines: bool,
 }
 
 impl Inside {
@@ -38,7 +39,7 @@ impl Inside {
     pub fn program(&self) -> Option<String> {
         let memory = File::open(format!("/proc/{}/mem", self.pid)).ok()?;
         // The stack is the highest mapping below the vdso's page, which UML puts at the very end.
-        let candidates = self.maps.iter().rev().filter(|map| map.is_readable && map.is_file);
+        let candidates = self.maps.iter().rev().filter(|map| map.is_readable && map.is_machines);
         candidates.map(|map| map.end).find_map(|end| {
             let mut page = [0; PAGE_BYTES as usize];
             memory.read_exact_at(&mut page, end - PAGE_BYTES).ok()?;
@@ -58,7 +59,7 @@ impl Inside {
         }
         // Under seccomp the program's registers lie on the page that the kernel shares with it.
         let memory = File::open(format!("/proc/{}/mem", self.pid)).ok()?;
-        let shared = self.maps.iter().rev().find(|map| map.is_file && map.start > vdso + PAGE_BYTES)?;
+        let shared = self.maps.iter().rev().find(|map| map.is_machines && map.start > vdso + PAGE_BYTES)?;
         let mut bytes = vec![0; usize::try_from(shared.end - shared.start).ok()?.min(1 << 20)];
         memory.read_exact_at(&mut bytes, shared.start).ok()?;
         let words = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
@@ -68,7 +69,7 @@ impl Inside {
     /// The page at the end of the programs' address space (`um_vdso_addr` in arch/x86/um/vdso/vma.c): half of what the
     /// host gives a process, or all of it but the pages that the kernel shares with it.
     fn vdso(&self) -> Option<u64> {
-        let programs = self.maps.iter().filter(|map| map.is_file && map.end - map.start == PAGE_BYTES);
+        let programs = self.maps.iter().filter(|map| map.is_machines && map.end - map.start == PAGE_BYTES);
         programs.map(|map| map.start).filter(|start| (start + PAGE_BYTES) % (1 << 30) == 0).max()
     }
 }
@@ -80,7 +81,12 @@ fn parse_maps(text: &str) -> Vec<Map> {
         let access = fields.next()?;
         let hex = |text| u64::from_str_radix(text, 16).ok();
         let inode = fields.nth(2)?;
-        Some(Map { start: hex(start)?, end: hex(end)?, is_readable: access.starts_with('r'), is_file: inode != "0" })
+        Some(Map {
+            start: hex(start)?,
+            end: hex(end)?,
+            is_readable: access.starts_with('r'),
+            is_machines: access.ends_with('s') && inode != "0",
+        })
     };
     text.lines().filter_map(map).collect()
 }

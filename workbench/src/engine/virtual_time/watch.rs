@@ -27,12 +27,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// waits for something that cannot come. Nothing that waits for a network computes for so long at a stretch.
 const SPIN: Duration = Duration::from_secs(3);
 
-/// At how many looks in a row a program has to be found reading the clock.
+/// A program that is found reading the clock at half of so many looks in a row does little else. The other half it may
+/// be on the way between two readings, which is not told from outside.
 const CLOCK_LOOKS: usize = 20;
-
-/// What all programs of a run may use together while time stands still: a rebuild of the world fits in, a loop that
-/// makes system calls for ever does not.
-const PROGRAMS: Duration = Duration::from_secs(120);
 
 /// How a watch ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,39 +39,42 @@ pub enum Watched {
     /// Whoever asked for the run does not want it any more.
     Abandoned,
     /// A program computes and makes no system call.
-    Spins {
-        /// Its name, if that could be found.
-        program: Option<String>,
-        /// Processor time it used so.
-        used: Duration,
-    },
-    /// A program reads the clock again and again.
-    PollsClock {
-        /// Its name, if that could be found.
-        program: Option<String>,
-        /// Processor time used by then.
-        used: Duration,
-    },
-    /// The programs have used more than [`PROGRAMS`].
-    Computes {
-        /// The one that ran last, if its name could be found.
-        program: Option<String>,
-        /// Processor time used by then.
-        used: Duration,
-    },
+    Spins(Suspect),
+    /// The programs have used what they may.
+    Computes(Suspect),
 }
 
-/// Waits for the machine's end and reaps it; one that has to be ended is killed first. `asker` is readable, at its end,
-/// when nobody wants the run any more.
+/// A program that was found to compute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// Its name, if that could be found.
+    pub program: Option<String>,
+    /// Processor time used by then.
+    pub used: Duration,
+}
+
+/// What a watch has to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// How time goes in the machine.
+    pub time_travel: TimeTravel,
+    /// What all its programs may use together.
+    pub programs_at_most: Duration,
+    /// Readable, at its end, when nobody wants the run any more.
+    pub asker: BorrowedFd<'a>,
+}
+
+/// Waits for the machine's end and reaps it; one that has to be ended is killed first. Says with it which program was
+/// found polling the clock, if one was.
 ///
 /// # Errors
 ///
 /// What the kernel said.
-pub fn watch(machine: Pid, time_travel: TimeTravel, asker: BorrowedFd<'_>) -> io::Result<Watched> {
+pub fn watch(machine: Pid, terms: Terms<'_>) -> io::Result<(Watched, Option<Suspect>)> {
     let ended: OwnedFd = pidfd::open(machine)?;
     let mut suspicion = Suspicion::default();
     loop {
-        let mut fds = [PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(asker, PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(terms.asker, PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::MAX)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -85,7 +85,7 @@ pub fn watch(machine: Pid, time_travel: TimeTravel, asker: BorrowedFd<'_>) -> io
         } else if is_ready(&fds[1]) {
             Some(Watched::Abandoned)
         } else {
-            match Usage::read(machine).and_then(|usage| suspicion.look(&usage, time_travel)) {
+            match Usage::read(machine).and_then(|usage| suspicion.look(&usage, &terms)) {
                 Some(found) => Some(found),
                 None => continue,
             }
@@ -94,7 +94,7 @@ pub fn watch(machine: Pid, time_travel: TimeTravel, asker: BorrowedFd<'_>) -> io
             kill(machine, Signal::SIGKILL)?;
         }
         let status = waitpid(machine, None)?;
-        return Ok(found.unwrap_or(Watched::Ended(status)));
+        return Ok((found.unwrap_or(Watched::Ended(status)), suspicion.polls_clock));
     }
 }
 
@@ -106,35 +106,42 @@ struct Suspicion {
     alone: Duration,
     /// Whether each of the last looks found a program in the vdso.
     in_vdso: VecDeque<bool>,
+    /// Who was found to poll the clock. Such a program comes to its end: each reading moves the time on.
+    polls_clock: Option<Suspect>,
 }
 
 impl Suspicion {
-    fn look(&mut self, usage: &Usage, time_travel: TimeTravel) -> Option<Watched> {
+    fn look(&mut self, usage: &Usage, terms: &Terms<'_>) -> Option<Watched> {
         let before = self.before.replace(usage.clone()).unwrap_or_else(|| usage.clone());
         let grown = usage.programs.saturating_sub(before.programs);
         self.alone = if usage.kernel == before.kernel { self.alone + grown } else { Duration::ZERO };
-        let inside = usage.running.and_then(Inside::of);
-        let program = || inside.as_ref().and_then(Inside::program);
-        // With time that goes on while somebody computes, all of this ends by itself, but not necessarily soon.
-        if usage.programs > PROGRAMS {
-            return Some(Watched::Computes { program: program(), used: usage.programs });
+        let inside = usage.busiest_since(&before).and_then(Inside::of);
+        let suspect = |used| Suspect { program: inside.as_ref().and_then(Inside::program), used };
+        self.look_for_clock(grown, inside.as_ref(), || suspect(usage.programs));
+        if usage.programs > terms.programs_at_most {
+            return Some(Watched::Computes(suspect(usage.programs)));
         }
-        if time_travel == TimeTravel::Basic {
-            return None;
-        }
-        if self.alone > SPIN {
-            return Some(Watched::Spins { program: program(), used: self.alone });
+        // With time that goes on while somebody computes, the scenario's deadline ends such a program.
+        let is_spinning = self.alone > SPIN && terms.time_travel == TimeTravel::InfCpu;
+        is_spinning.then(|| Watched::Spins(suspect(self.alone)))
+    }
+
+    fn look_for_clock(&mut self, grown: Duration, inside: Option<&Inside>, suspect: impl Fn() -> Suspect) {
+        if self.polls_clock.is_some() {
+            return;
         }
         if grown.is_zero() {
             self.in_vdso.clear();
-            return None;
+            return;
         }
-        self.in_vdso.push_back(inside.as_ref().and_then(Inside::is_in_vdso).unwrap_or(false));
+        self.in_vdso.push_back(inside.and_then(Inside::is_in_vdso).unwrap_or(false));
         if self.in_vdso.len() > CLOCK_LOOKS {
             self.in_vdso.pop_front();
         }
         let seen = self.in_vdso.iter().filter(|seen| **seen).count();
-        (seen == CLOCK_LOOKS).then(|| Watched::PollsClock { program: program(), used: usage.programs })
+        if self.in_vdso.len() == CLOCK_LOOKS && seen * 2 >= CLOCK_LOOKS {
+            self.polls_clock = Some(suspect());
+        }
     }
 }
 
@@ -144,19 +151,21 @@ mod tests {
 
     fn usage(kernel_s: u64, programs_s: u64) -> Usage {
         let (kernel, programs) = (Duration::from_secs(kernel_s), Duration::from_secs(programs_s));
-        Usage { kernel, programs, running: None }
+        Usage { kernel, programs, ..Usage::default() }
     }
 
     fn outcome(readings: &[Usage], time_travel: TimeTravel) -> Option<Watched> {
         let mut suspicion = Suspicion::default();
-        readings.iter().find_map(|usage| suspicion.look(usage, time_travel))
+        let asker = std::io::stdin();
+        let terms = Terms { time_travel, programs_at_most: Duration::from_secs(120), asker: asker.as_fd() };
+        readings.iter().find_map(|usage| suspicion.look(usage, &terms))
     }
 
     #[test]
     fn programs_that_compute_while_the_kernel_does_nothing_spin() {
         let readings: Vec<Usage> = (0..6).map(|s| usage(1, s)).collect();
         let found = outcome(&readings, TimeTravel::InfCpu);
-        assert_eq!(found, Some(Watched::Spins { program: None, used: Duration::from_secs(4) }));
+        assert_eq!(found, Some(Watched::Spins(Suspect { program: None, used: Duration::from_secs(4) })));
         assert_eq!(outcome(&readings, TimeTravel::Basic), None);
     }
 
@@ -170,7 +179,7 @@ mod tests {
     fn programs_that_never_come_to_an_end_are_ended_in_both_modes() {
         let readings: Vec<Usage> = (0..200).map(|s| usage(s, s)).collect();
         for time_travel in [TimeTravel::InfCpu, TimeTravel::Basic] {
-            assert!(matches!(outcome(&readings, time_travel), Some(Watched::Computes { .. })));
+            assert!(matches!(outcome(&readings, time_travel), Some(Watched::Computes(_))));
         }
     }
 }
