@@ -94,7 +94,7 @@ fn arguments(kernel: &Kernel, memory_bytes: u64, time_travel: TimeTravel) -> Vec
         // The folder is the working folder.
         "uml_dir=.".to_owned(),
         "umid=machine".to_owned(),
-        if std::env::var_os("WB_CONSOLE").is_some() { "loglevel=8" } else { "quiet" }.to_owned(),
+        "quiet".to_owned(),
         "norandmaps".to_owned(),
     ];
     if kernel.has_seccomp() {
