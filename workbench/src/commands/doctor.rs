@@ -9,7 +9,7 @@ use crate::doctor::{
     Check, FixOutcome, Scope, Stage, examine, fix, fix_build_tools, lacks_kernel, probe_inside, render,
 };
 use crate::exit_code;
-use crate::kernels::Request;
+use crate::kernels::{KernelError, Request};
 
 /// Says what is here; with `is_fixing` installs what packages can supply and looks again.
 pub fn doctor(is_fixing: bool, for_tests: bool, probe: Option<&str>, terminal: Terminal) -> u8 {
@@ -81,6 +81,13 @@ fn supply_kernel(checks: &[Check]) -> Supplied {
         Ended::Interrupted => {
             eprintln!("workbench: interrupted; the build and its files are gone");
             Supplied::Interrupted
+        }
+        Ended::Refused(KernelError::MissingTools(tools)) => {
+            no_kernel(&format!(
+                "these are not in PATH, also after their packages were installed: {}",
+                tools.join(", ")
+            ));
+            if installed { Supplied::Something } else { Supplied::Nothing }
         }
         Ended::Refused(e) => {
             no_kernel(&e.to_string().lines().next().unwrap_or_default().trim_end_matches(':'));

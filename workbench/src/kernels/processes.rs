@@ -147,7 +147,7 @@ mod tests {
         block_on(async {
             let reader = std::thread::spawn(move || std::fs::read(fifo));
             let (sender, mut held) = unbounded_channel();
-            let never = run("a test", shell(&text), move |_| drop(sender.send(())));
+            let never = run("a test", shell(&text), move |_| sender.send(()).expect("a listener"));
             tokio::select! {
                 _ = never => panic!("it sleeps for 1000 s"),
                 _ = held.recv() => {}

@@ -117,8 +117,10 @@ pub fn build_one(request: &Request) -> Ended {
 /// What `work` gives, or nothing if somebody wants this to end; then the work was dropped, which undoes it.
 async fn until_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
-        done = work => Some(done),
+        // Asked first: from the work's first step on, a signal is no longer this process's sudden end.
+        biased;
         () = interrupted() => None,
+        done = work => Some(done),
     }
 }
 

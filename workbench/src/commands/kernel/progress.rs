@@ -27,9 +27,6 @@ impl Progress {
         let is_terminal = std::io::stderr().is_terminal();
         let target = if is_terminal { ProgressDrawTarget::stderr_with_hz(4) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(ABOUT_OBJECTS), target);
-        if is_terminal {
-            bar.enable_steady_tick(Duration::from_millis(250));
-        }
         Self { bar, is_terminal, began: Instant::now(), told: Instant::now() }
     }
 
@@ -68,6 +65,7 @@ impl Progress {
             self.bar.set_style(style);
         }
         self.bar.set_message(text);
+        self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 
     fn line(&mut self, text: &str) {
