@@ -21,6 +21,12 @@ pub fn trials() -> Vec<Trial> {
         Trial::ignorable_test("doctor_names_the_package_of_each_missing_tool_and_exits_3", names_packages),
         Trial::ignorable_test("doctor_fix_as_root_installs_what_is_missing_and_looks_again", fixes_as_root),
         Trial::ignorable_test("doctor_fix_of_an_ordinary_user_goes_through_sudo", fixes_through_sudo),
+        Trial::ignorable_test("doctor_warns_of_a_missing_kernel_and_the_tests_fail_without_one", looks_for_a_kernel),
+        Trial::ignorable_test(
+            "doctor_fix_installs_what_a_kernel_build_needs_and_a_build_that_fails_is_no_failure",
+            tries_a_kernel,
+        ),
+        Trial::ignorable_test("doctor_fix_without_root_tells_of_the_kernel_and_exits_0", tells_of_the_kernel),
         Trial::ignorable_test("doctor_fix_without_root_and_sudo_prints_the_command_and_exits_3", prints_the_command),
     ]
 }
@@ -48,6 +54,7 @@ impl Room {
         fs::set_permissions(room.0.path(), fs::Permissions::from_mode(0o777)).expect("our own folder");
         fs::copy(WORKBENCH, room.at("workbench")).expect("the binary");
         symlink("/usr/bin/env", room.at("env")).expect("a link");
+        room.kernel("6.12.117");
         room.script(
             "apt-get",
             "case $1 in install)\n for tool in curl wget nc.openbsd nc.traditional; do\n\
@@ -71,10 +78,30 @@ impl Room {
     fn doctor(&self, arguments: &[&str], is_ordinary: bool) -> Output {
         let mut command = Command::new(self.at("workbench"));
         command.arg("doctor").args(arguments).env("PATH", self.0.path()).stdin(Stdio::null());
+        command.env("WORKBENCH_CACHE", self.at("cache"));
         if is_ordinary && nix::unistd::geteuid().is_root() {
             command.uid(ORDINARY_ID).gid(ORDINARY_ID);
         }
         command.output().expect("the workbench")
+    }
+
+    /// A kernel for the virtual engine, in name.
+    fn kernel(&self, release: &str) {
+        let folder = self.at(&format!("cache/kernels/{release}-hz250-foreign"));
+        let about = format!(
+            r#"{{ "release": "{release}", "hz": 250, "fragment": "", "compiler": "gcc", "source": "a test" }}"#
+        );
+        fs::create_dir_all(&folder).expect("a writable folder");
+        fs::write(folder.join("kernel.json"), about).expect("a writable folder");
+        fs::write(folder.join("linux"), "").expect("a writable folder");
+    }
+
+    /// A cache without a kernel, and every tool that the scenarios run.
+    fn without_kernel(&self) {
+        fs::remove_dir_all(self.at("cache")).expect("our own folder");
+        fs::create_dir(self.at("cache")).expect("our own folder");
+        fs::set_permissions(self.at("cache"), fs::Permissions::from_mode(0o777)).expect("our own folder");
+        ["curl", "wget", "nc.openbsd", "nc.traditional"].iter().for_each(|tool| self.script(tool, "echo version 1.2"));
     }
 
     /// How the pretended programs were called, in order.
@@ -175,5 +202,70 @@ fn prints_the_command() -> Result<Completion, Failed> {
     let complaint = text(&output.stderr);
     check(complaint.contains("curl wget netcat-openbsd netcat-traditional"), &complaint)?;
     check(output.status.code() == Some(3) && room.calls().is_empty(), &(output, room.calls()))?;
+    Ok(Completion::Completed)
+}
+
+/// The line of the report that is about the kernel.
+fn kernel_line(output: &Output) -> String {
+    let said = text(&output.stdout);
+    let line = said.lines().rfind(|line| line.contains("kernel for the virtual engine  "));
+    line.unwrap_or_default().to_owned()
+}
+
+fn looks_for_a_kernel() -> Result<Completion, Failed> {
+    if let Some(ignored) = obstacle() {
+        return Ok(ignored);
+    }
+    let room = Room::new();
+    let output = room.doctor(&["--tests"], false);
+    check(kernel_line(&output).starts_with("ok ") && kernel_line(&output).contains("6.12.117@250"), &output)?;
+    room.without_kernel();
+    let output = room.doctor(&[], false);
+    check(output.status.code() == Some(0) && kernel_line(&output).starts_with("warning "), &output)?;
+    check(text(&output.stdout).contains("`workbench kernel build` makes one"), &output)?;
+    check(text(&output.stdout).contains("package gcc") && text(&output.stdout).contains("package libc6-dev"), &output)?;
+    room.kernel("6.1.176");
+    let output = room.doctor(&["--tests"], false);
+    check(kernel_line(&output).starts_with("missing "), &output)?;
+    check(text(&output.stdout).contains("expected 6.12 or newer, the newest is 6.1.176@250"), &output)?;
+    Ok(Completion::Completed)
+}
+
+/// The tools are installed as far as the pretended apt-get goes, which is not at all: so there is nothing to build with.
+fn tries_a_kernel() -> Result<Completion, Failed> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(Completion::ignored_with("not root"));
+    }
+    if let Some(ignored) = obstacle() {
+        return Ok(ignored);
+    }
+    let room = Room::new();
+    room.without_kernel();
+    let output = room.doctor(&["--fix"], false);
+    let installs = "DPkg::Lock::Timeout=120 make gcc flex bison bc xz-utils binutils perl tar libc6-dev\n";
+    check(room.calls().contains(installs), &room.calls())?;
+    let complaint = text(&output.stderr);
+    check(complaint.contains("workbench: no kernel for the virtual engine: "), &complaint)?;
+    check(output.status.code() == Some(0) && kernel_line(&output).starts_with("warning "), &output)?;
+    check(
+        fs::read_dir(room.at("cache"))?.count() == 0,
+        &fs::read_dir(room.at("cache"))?.flatten().collect::<Vec<_>>(),
+    )?;
+    let output = room.doctor(&["--fix", "--tests"], false);
+    check(output.status.code() == Some(3) && kernel_line(&output).starts_with("missing "), &output)?;
+    Ok(Completion::Completed)
+}
+
+fn tells_of_the_kernel() -> Result<Completion, Failed> {
+    if let Some(ignored) = obstacle() {
+        return Ok(ignored);
+    }
+    let room = Room::new();
+    room.without_kernel();
+    let output = room.doctor(&["--fix"], true);
+    let complaint = text(&output.stderr);
+    check(complaint.contains("no kernel for the virtual engine: this needs root"), &complaint)?;
+    check(complaint.contains("make gcc flex bison bc xz-utils binutils perl tar libc6-dev\n"), &complaint)?;
+    check(output.status.code() == Some(0) && !room.calls().contains("apt-get"), &(output, room.calls()))?;
     Ok(Completion::Completed)
 }

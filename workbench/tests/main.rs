@@ -9,6 +9,7 @@ mod capture;
 mod ci;
 mod cli;
 mod doctor;
+mod kernels;
 mod lab;
 mod language;
 mod normal;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ci::trials(),
         cli::trials(),
         doctor::trials(),
+        kernels::trials(),
         lab::trials(),
         language::trials(),
         scenarios::trials(),

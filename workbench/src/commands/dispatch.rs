@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::terminal::Terminal;
-use super::{agent, check, doctor, judge, launch, manual, run, snapshots};
+use super::{agent, check, doctor, judge, kernel, launch, manual, run, snapshots};
 use crate::cli::{Cli, Command};
 use crate::exit_code;
 
@@ -25,6 +25,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Review { dir } => snapshots::review(&dir, terminal),
         Command::Accept { paths } => snapshots::accept(&paths),
         Command::Doctor { fix, tests, probe } => doctor::doctor(fix, tests, probe.as_deref(), terminal),
+        Command::Kernel(command) => kernel::kernel(command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(&dir),
         Command::Agent { .. } | Command::Guest { .. } | Command::Launch => exit_code::WRONG_INPUT,

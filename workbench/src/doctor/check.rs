@@ -63,6 +63,8 @@ pub enum Remedy {
         /// The paths it attaches to, as AppArmor writes them.
         attachment: String,
     },
+    /// A kernel for the virtual engine, which the workbench builds itself.
+    Kernel,
     /// A command for an administrator: it changes a switch of the machine, so it is shown and never run.
     Command(String),
     /// Nothing that a command does.

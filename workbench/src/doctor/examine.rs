@@ -5,9 +5,9 @@ use std::path::Path;
 use super::check::{Check, Remedy, Scope, State};
 use super::machine::Machine;
 use super::trial::Findings;
-use super::{judge, switches, tools, trial};
+use super::{judge, switches, tools, trial, virtual_kernel};
 
-/// What is here and what is missing: kernel, switches, tools.
+/// What is here and what is missing: kernel, switches, tools, the virtual engine's kernel.
 ///
 /// `workbench` is the workbench's own binary, which is started as the probe (`workbench doctor --probe STAGE`, see
 /// [`probe_inside`](super::probe_inside)); a test's own binary would not do. Takes a fraction of a second.
@@ -20,6 +20,7 @@ pub fn examine(scope: Scope, workbench: &Path) -> Vec<Check> {
     checks.extend(judge::features(&findings, &machine));
     checks.extend(switches::examine(&machine, judge::is_refused(&findings)));
     checks.extend(tools::examine(scope, &machine));
+    checks.extend(virtual_kernel::examine(scope, &machine));
     checks
 }
 

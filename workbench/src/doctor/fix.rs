@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::apparmor::{PROFILE_FILE, profile};
 use super::check::{Check, Remedy, State};
 use super::distribution::Family;
+use super::virtual_kernel::tool_remedies;
 
 /// What a fix did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +62,16 @@ struct Action {
 /// The commands' own output goes where this process's goes. sudo may ask for a password if standard input is a
 /// terminal.
 pub fn fix(checks: &[Check]) -> Result<FixOutcome, FixError> {
-    let remedies: Vec<&Remedy> = checks.iter().filter_map(missing).collect();
-    let (packages, family) = packages(&remedies);
+    supply(&checks.iter().filter_map(missing).collect::<Vec<_>>())
+}
+
+/// Supplies the tools that a kernel build lacks, also where they are only warned about.
+pub fn fix_build_tools(checks: &[Check]) -> Result<FixOutcome, FixError> {
+    supply(&tool_remedies(checks))
+}
+
+fn supply(remedies: &[&Remedy]) -> Result<FixOutcome, FixError> {
+    let (packages, family) = packages(remedies);
     let is_ours = packages.is_empty() || family == Family::Debian;
     let mut actions = package_actions(family, &packages);
     let mut installed = packages;

@@ -16,10 +16,12 @@ mod render;
 mod switches;
 mod tools;
 mod trial;
+mod virtual_kernel;
 
 pub use check::{Check, Remedy, Scope, State};
 pub use distribution::{Family, Packages};
 pub use examine::examine;
-pub use fix::{FixError, FixOutcome, fix};
+pub use fix::{FixError, FixOutcome, fix, fix_build_tools};
 pub use probe::{Stage, probe_inside};
 pub use render::render;
+pub use virtual_kernel::lacks_kernel;

@@ -32,6 +32,7 @@ fn advice(remedy: &Remedy) -> String {
         Remedy::Profile { attachment } => {
             format!("a profile in {PROFILE_FILE}, which `doctor --fix` writes and loads:\n\n{}", profile(attachment))
         }
+        Remedy::Kernel => "`workbench kernel build` makes one (about 5 minutes)".to_owned(),
         Remedy::Command(command) => format!("an administrator can say: {command}"),
         Remedy::Text(text) => text.clone(),
     }
@@ -42,7 +43,7 @@ fn count(checks: &[Check]) -> String {
     let warnings = checks.iter().filter(|check| matches!(check.state, State::Warning { .. })).count();
     let can_fix = |check: &&Check| {
         let State::Missing { remedy, .. } = &check.state else { return false };
-        matches!(remedy, Remedy::Package { .. } | Remedy::Profile { .. })
+        matches!(remedy, Remedy::Package { .. } | Remedy::Profile { .. } | Remedy::Kernel)
     };
     let hint = match checks.iter().filter(can_fix).count() {
         0 => String::new(),

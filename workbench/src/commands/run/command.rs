@@ -4,8 +4,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::conclude::{Conclude, Concluded};
 use super::engines::{engines, task};
 use super::progress::Progress;
@@ -14,6 +12,7 @@ use crate::agent;
 use crate::cli::{EngineChoice, Format, RunArgs};
 use crate::commands::check::{count, wrong};
 use crate::commands::files::{find, plan_file};
+use crate::commands::interrupt::interrupted;
 use crate::commands::terminal::{Terminal, say_line};
 use crate::engine::Engine;
 use crate::evidence::JiffiesClock;
@@ -146,20 +145,6 @@ fn unreadable_stdin(plan: &Plan) -> Option<&str> {
     let StdinPlan::File(path) = &plan.command.stdin else { return None };
     let is_file = std::fs::metadata(path).is_ok_and(|m| m.is_file()) && std::fs::File::open(path).is_ok();
     (!is_file).then_some(path)
-}
-
-/// Ends when somebody wants this to end.
-async fn interrupted() {
-    let (Ok(mut int), Ok(mut term), Ok(mut hup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = int.recv() => {}
-        _ = term.recv() => {}
-        _ = hup.recv() => {}
-    }
 }
 
 /// How many runs ended how.
