@@ -33,6 +33,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
             stdin: StdinPlan::Empty,
             deadline_ns: None,
             has_default_deadline: true,
+            is_horizon: false,
             origin: origin(1),
         },
         expect: Expectations::default(),
