@@ -324,6 +324,7 @@ fn plan() -> Plan {
             stdin: StdinPlan::Empty,
             deadline_ns: None,
             has_default_deadline: true,
+            is_horizon: false,
             origin: Origin::default(),
         },
         expect: Expectations::default(),
