@@ -196,7 +196,7 @@ pub struct VirtualArgs {
     pub phase: Option<Duration>,
     /// Repeat each run at this many phases, spread evenly over the step of its longest timer, and report the range of
     /// every wait.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=4096))]
+    #[arg(long, value_name = "N", conflicts_with = "repeat", value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub phases: Option<u32>,
     /// How much processor time the programs of a run may use together before it is given up; 60s unless given.
     #[arg(long, value_name = "DURATION")]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::call::Call;
-use super::jiffies::Phase;
+use super::jiffies::{JiffiesClock, Phase};
 use super::packet::{CaptureLoss, Packet};
 use super::process::{Process, Signal};
 use crate::plan::{Origin, Plan};
@@ -130,6 +130,11 @@ impl std::fmt::Display for TimeTravel {
 }
 
 impl Machine {
+    /// How far into the cycle of the timer wheel zero lies, if that could be told.
+    pub fn phase_ns(&self) -> Option<u64> {
+        self.phase.map(|phase| phase.into_step_ns(JiffiesClock::CYCLE_JIFFIES, self.tick_ns))
+    }
+
     /// Ticks in a second.
     pub fn hz(&self) -> u64 {
         1_000_000_000u64.checked_div(self.tick_ns).unwrap_or(0)

@@ -1,11 +1,14 @@
 //! One JSON object for each run, for programs. The schema stands in `docs/report.md`; a field never changes its meaning.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
+use super::phases::PhasesReport;
 use super::status::{SnapshotStatus, Status};
-use crate::evidence::{CallResult, Ending, EngineKind, Evidence};
+use crate::evidence::{CallResult, Ending, EngineKind, Evidence, Machine, TimeTravel};
 use crate::plan::Plan;
-use crate::timeline::{Event, EventKind, EvidenceRef, Timeline, TimerClass};
+use crate::timeline::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass};
 use crate::verdict::{Finding, Verdict};
 
 /// A run.
@@ -19,6 +22,14 @@ pub struct RunReport {
     pub engine: EngineKind,
     /// `uname -r` of where it ran; `None` if it did not.
     pub kernel: Option<String>,
+    /// Its ticks in a second.
+    pub hz: Option<u64>,
+    /// How far into the cycle of its timer wheel the command was let go, in seconds; `None` where that cannot be told.
+    pub phase_s: Option<f64>,
+    /// `virtual`: what all randomness came from.
+    pub seed: Option<u64>,
+    /// `virtual`: how time went.
+    pub time_travel: Option<TimeTravel>,
     /// Program and arguments.
     pub command: Vec<String>,
     /// How it came out.
@@ -35,6 +46,8 @@ pub struct RunReport {
     pub events: Vec<EventReport>,
     /// Expectations that do not hold.
     pub findings: Vec<FindingReport>,
+    /// With `--phases`: what the run told at other phases.
+    pub phases: Option<PhasesReport>,
     /// Folder with what was kept of the run.
     pub artifacts: Option<String>,
     /// Why it is not a pass.
@@ -128,7 +141,7 @@ impl RunReport {
     pub fn new(evidence: &Evidence, timeline: &Timeline, verdict: &Verdict, snapshot: SnapshotStatus) -> Self {
         let status = Status::of(verdict, snapshot);
         let mut report = Self::not_run(&evidence.plan, evidence.machine.engine, status, reason(verdict, snapshot));
-        report.kernel = Some(evidence.machine.kernel.clone());
+        report.describe(&evidence.machine);
         match &evidence.end.how {
             Ending::Exit(code) => report.exit_code = Some(*code),
             Ending::Signal(name) => report.signal = Some(name.clone()),
@@ -148,6 +161,10 @@ impl RunReport {
             run: plan.run.clone(),
             engine,
             kernel: None,
+            hz: None,
+            phase_s: None,
+            seed: None,
+            time_travel: None,
             command: plan.command.argv.clone(),
             status,
             exit_code: None,
@@ -156,14 +173,42 @@ impl RunReport {
             snapshot: SnapshotStatus::None,
             events: Vec::new(),
             findings: Vec::new(),
+            phases: None,
             artifacts: None,
             reason,
         }
     }
 
+    /// Makes a run fail for what is wrong beyond verdict and snapshot; one that cannot be believed stays that.
+    pub fn fail_for(&mut self, differences: &[String]) {
+        if differences.is_empty() || self.status == Status::Error {
+            return;
+        }
+        if self.status == Status::Pass {
+            self.status = Status::Fail;
+        }
+        let reasons = self.reason.iter().chain(differences);
+        self.reason = Some(reasons.map(String::as_str).collect::<Vec<_>>().join("; "));
+    }
+
+    fn describe(&mut self, machine: &Machine) {
+        self.kernel = Some(machine.kernel.clone());
+        self.hz = Some(machine.hz());
+        self.phase_s = machine.phase_ns().map(|ns| Duration::from_nanos(ns).as_secs_f64());
+        self.seed = machine.guest.as_ref().map(|guest| guest.seed);
+        self.time_travel = machine.guest.as_ref().map(|guest| guest.time_travel);
+    }
+
     /// The report as one line, without its end.
     pub fn to_line(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
+    }
+}
+
+impl TimerReport {
+    pub(super) fn of(timer: &Timer) -> Self {
+        let armed_s = Duration::from_nanos(timer.armed_ns).as_secs_f64();
+        Self { name: timer.name.clone(), class: class(timer.class), armed_s }
     }
 }
 
@@ -198,11 +243,7 @@ fn event_report(evidence: &Evidence, event: &Event) -> EventReport {
         text: event.text.clone(),
         claim: event.is_claim,
         gap_s: event.wait.as_ref().map(|wait| seconds(wait.gap_ns)),
-        timer: timer.map(|timer| TimerReport {
-            name: timer.name.clone(),
-            class: class(timer.class),
-            armed_s: std::time::Duration::from_nanos(timer.armed_ns).as_secs_f64(),
-        }),
+        timer: timer.map(TimerReport::of),
         call: None,
         result: None,
         duration_s: None,
@@ -260,7 +301,7 @@ fn class(class: TimerClass) -> &'static str {
     }
 }
 
-fn seconds(ns: i64) -> f64 {
+pub(super) fn seconds(ns: i64) -> f64 {
     // Exact: f64 holds every nanosecond of 104 days, and the division is rounded once.
     ns as f64 / 1e9
 }

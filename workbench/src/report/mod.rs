@@ -3,6 +3,7 @@
 pub mod json;
 mod listing;
 pub mod pcapng;
+pub mod phases;
 mod status;
 pub mod strace;
 mod table;

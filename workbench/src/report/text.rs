@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::table::{Row, table};
 use crate::evidence::{Ending, Evidence};
-use crate::timeline::{Event, EventKind, Timeline, Wait, duration, escape};
+use crate::timeline::{Event, EventKind, Range, Spread, Timeline, Wait, duration, escape};
 use crate::verdict::Verdict;
 
 /// Lines of each output stream that are shown.
@@ -61,10 +61,27 @@ impl Style {
 
 /// The report of a run, with a line feed at its end.
 pub fn render(evidence: &Evidence, timeline: &Timeline, verdict: &Verdict, options: Options) -> String {
+    render_spread(evidence, timeline, verdict, None, options)
+}
+
+/// The report of a run with the range of every wait over other phases, if it was made at more than one.
+pub fn render_spread(
+    evidence: &Evidence,
+    timeline: &Timeline,
+    verdict: &Verdict,
+    spread: Option<&Spread>,
+    options: Options,
+) -> String {
     let mut out = head(evidence, timeline, options);
+    if let Some(Spread { count, step_ns, .. }) = spread {
+        let words = format!("waits over {count} phases of the timer wheel, spread over {}", duration(*step_ns));
+        let _ = writeln!(out, "  {}", Style::Dim.paint(&words, options));
+    }
     out.push('\n');
     let told: Vec<&Event> = timeline.events.iter().filter(|event| event.is_claim || options.details).collect();
-    let rows: Vec<Row> = collapse(&told).iter().map(|group| group.row(options)).collect();
+    let mut ranges = spread.into_iter().flat_map(|spread| &spread.ranges);
+    let mut range_of = |event: &Event| if event.is_claim { ranges.next() } else { None };
+    let rows: Vec<Row> = collapse(&told).iter().map(|group| group.row(range_of(group.first), options)).collect();
     out.push_str(&table(&rows, options));
     output(&mut out, "stdout", &evidence.output.stdout, options);
     output(&mut out, "stderr", &evidence.output.stderr, options);
@@ -95,8 +112,14 @@ fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
     let plan = &evidence.plan;
     let headline = headline(evidence, timeline, options);
     let machine = &evidence.machine;
-    let place =
+    let mut place =
         format!("in {}, {} engine, Linux {}, HZ={}", plan.command.host, machine.engine, machine.kernel, machine.hz());
+    if let Some(phase_ns) = machine.phase_ns() {
+        place.push_str(&format!(", phase {:.3} s", std::time::Duration::from_nanos(phase_ns).as_secs_f64()));
+    }
+    if let Some(guest) = &machine.guest {
+        place.push_str(&format!(", seed {}", guest.seed));
+    }
     format!(
         "{}\n  $ {}\n  {}\n",
         Style::Bold.paint(&headline, options),
@@ -150,7 +173,7 @@ fn shape(event: &Event) -> (EventKind, &str, &str, &str) {
 }
 
 impl Group<'_> {
-    fn row(&self, options: Options) -> Row {
+    fn row(&self, range: Option<&Range>, options: Options) -> Row {
         let event = self.first;
         let text = match (self.count, self.is_uniform) {
             (1, _) => event.text.clone(),
@@ -165,15 +188,17 @@ impl Group<'_> {
             EventKind::End => Style::Bold,
             EventKind::Call | EventKind::Process => Style::Plain,
         };
-        let wait = event.wait.as_ref().filter(|_| self.count == 1).map_or(String::new(), |w| wait(w, options));
+        let wait = event.wait.as_ref().filter(|_| self.count == 1).map_or(String::new(), |w| wait(w, range, options));
         let indent = if event.is_claim { "" } else { "  " };
         Row { time: seconds(event.t_ns, options), wait, at: event.at.clone(), what: text, indent, style }
     }
 }
 
-/// `+1.024 RTO 1 s`
-fn wait(wait: &Wait, options: Options) -> String {
-    let gap = format!("+{}", seconds(wait.gap_ns, options));
+/// `+1.024 RTO 1 s`, and over several phases `+1.004..1.031 RTO 1 s`.
+fn wait(wait: &Wait, range: Option<&Range>, options: Options) -> String {
+    let (low_ns, high_ns) = range.and_then(|range| range.gap_ns).unwrap_or((wait.gap_ns, wait.gap_ns));
+    let (low, high) = (seconds(low_ns, options), seconds(high_ns, options));
+    let gap = if low == high { format!("+{low}") } else { format!("+{low}..{high}") };
     match &wait.timer {
         Some(timer) => format!("{gap} {} {}", timer.name, duration(timer.armed_ns)),
         None => gap,

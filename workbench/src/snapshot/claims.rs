@@ -5,7 +5,7 @@
 
 use super::tolerance::SCHEDULING_NS;
 use crate::evidence::{Ending, Evidence};
-use crate::timeline::{Event, EventKind, Timeline, Timer, Wait};
+use crate::timeline::{Event, EventKind, Range, Spread, Timeline, Timer, TimerClass, Wait};
 
 /// A snapshot's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,10 +37,23 @@ pub struct ClaimLine {
     /// The wait that ended with it, where the timeline knows one and it is more than a prompt answer; whole
     /// milliseconds.
     pub wait: Option<Wait>,
+    /// How far that wait ranges over the phases of the timer wheel, where a run at many of them told it.
+    pub range: Option<GapRange>,
     /// Where: a host's name, `client -> server` for a packet, `lab` for the setup.
     pub at: String,
     /// What, in words.
     pub text: String,
+}
+
+/// How far a wait ranges over the phases of the timer wheel; whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GapRange {
+    /// Shortest.
+    pub low_ns: i64,
+    /// Longest.
+    pub high_ns: i64,
+    /// Over so many phases.
+    pub phases: u32,
 }
 
 impl ClaimLine {
@@ -70,6 +83,21 @@ impl Claims {
                 .collect(),
         }
     }
+
+    /// Adds what the run told at other phases: the ranges of waits that a timer of the wheel ended. Nothing else
+    /// depends on the phase by itself.
+    pub(super) fn add_ranges(&mut self, spread: &Spread) {
+        for (line, Range { gap_ns, .. }) in self.lines.iter_mut().zip(&spread.ranges) {
+            let timer = line.wait.as_ref().and_then(|wait| wait.timer.as_ref());
+            line.range = gap_ns.filter(|_| timer.is_some_and(|timer| timer.class == TimerClass::Wheel)).map(
+                |(low_ns, high_ns)| GapRange {
+                    low_ns: whole_ms(low_ns.max(0)),
+                    high_ns: whole_ms(high_ns.max(0)),
+                    phases: spread.count,
+                },
+            );
+        }
+    }
 }
 
 /// What an event says that only tells when we stopped waiting.
@@ -97,6 +125,7 @@ fn line_of(event: &Event) -> ClaimLine {
                 armed_ns: whole_ms(i64::try_from(timer.armed_ns).unwrap_or(i64::MAX)).unsigned_abs(),
             }),
         }),
+        range: None,
         at: name(&event.at),
         text: visible(&event.text),
     }

@@ -2,10 +2,14 @@
 //!
 //! Times since the start are not compared, waits are: an event that no timer brought about is measured from the event
 //! before it that both have, so that a late start cannot add up.
+//!
+//! A wait whose range was measured over the phases of the timer wheel is held against that range, on a kernel of the
+//! same HZ; where the run has been at many phases too, both ends of its own range are.
 
 use super::align::{Pairing, align};
 use super::claims::{ClaimLine, Claims, STILL_RUNNING, Summary};
 use super::file::Snapshot;
+use super::recording::Phases;
 use super::render::{NO_TIMER, end_text, ending_text, seconds, timer_text};
 use super::skipped;
 use super::tolerance::{Band, Tolerance};
@@ -86,11 +90,14 @@ pub struct Mismatch {
 pub fn compare(expected: &Snapshot, observed: &Snapshot, tolerance: &Tolerance) -> Comparison {
     let changed = expected.recording.changes_to(&observed.recording);
     let summary = summary_mismatches(&expected.claims.summary, &observed.claims.summary);
-    let (rows, mut remarks) = rows(&expected.claims, &observed.claims, tolerance, Trust::Both);
+    // Where buckets lie is a matter of jiffies: ranges of another HZ say nothing here.
+    let phases = expected.recording.phases.filter(|_| expected.recording.hz == observed.recording.hz);
+    let with = |trust| Rules { tolerance, phases, trust };
+    let (rows, mut remarks) = rows(&expected.claims, &observed.claims, with(Trust::Both));
     let mut outcome = if summary.is_empty() { outcome_of(&rows, tolerance) } else { Outcome::Differs };
     if outcome == Outcome::Differs && summary.is_empty() {
         let skipped = skipped::hypotheses(&expected.claims, &observed.claims)
-            .find(|skip| all_same(&self::rows(&skip.claims, &observed.claims, tolerance, Trust::Expected).0));
+            .find(|skip| all_same(&self::rows(&skip.claims, &observed.claims, with(Trust::Expected)).0));
         if let Some(skip) = skipped {
             outcome = Outcome::MissingRetransmission;
             remarks.push(format!("one packet was not sent, all the rest agrees: {}", skip.text));
@@ -105,6 +112,15 @@ pub fn compare(expected: &Snapshot, observed: &Snapshot, tolerance: &Tolerance) 
 enum Trust {
     Both,
     Expected,
+}
+
+/// How waits are judged.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    tolerance: &'a Tolerance,
+    /// Over which phases the snapshot's ranges were measured, if they hold for this kernel.
+    phases: Option<Phases>,
+    trust: Trust,
 }
 
 fn all_same(rows: &[Row]) -> bool {
@@ -143,7 +159,7 @@ fn summary_mismatches(expected: &Summary, observed: &Summary) -> Vec<Mismatch> {
     found
 }
 
-fn rows(expected: &Claims, observed: &Claims, tolerance: &Tolerance, trust: Trust) -> (Vec<Row>, Vec<String>) {
+fn rows(expected: &Claims, observed: &Claims, rules: Rules<'_>) -> (Vec<Row>, Vec<String>) {
     let mut remarks = Vec::new();
     let mut rows = Vec::new();
     // The command's start is an event that both have.
@@ -153,13 +169,12 @@ fn rows(expected: &Claims, observed: &Claims, tolerance: &Tolerance, trust: Trus
             Pairing::Missing(i) => Row::Missing(expected.lines[i].clone()),
             Pairing::Extra(j) => Row::Extra(observed.lines[j].clone()),
             Pairing::Both { expected: i, observed: j, has_moved } => {
-                let pair =
-                    Pair { expected: &expected.lines[i], observed: &observed.lines[j], earlier: &earlier, trust };
+                let pair = Pair { expected: &expected.lines[i], observed: &observed.lines[j], earlier: &earlier };
                 if has_moved {
                     remarks.push(format!("at another place among others of that moment: {}", pair.observed.text));
                 }
                 let line = pair.observed.clone();
-                let row = match pair.judge(tolerance) {
+                let row = match pair.judge(rules) {
                     None => Row::Same(line),
                     Some(mismatch) => Row::Changed(line, mismatch),
                 };
@@ -176,27 +191,39 @@ struct Pair<'a> {
     expected: &'a ClaimLine,
     observed: &'a ClaimLine,
     earlier: &'a [(i64, i64)],
-    trust: Trust,
 }
 
 impl Pair<'_> {
-    fn judge(&self, tolerance: &Tolerance) -> Option<Mismatch> {
+    fn judge(&self, rules: Rules<'_>) -> Option<Mismatch> {
         if self.expected.text == STILL_RUNNING {
             return None;
         }
+        let tolerance = rules.tolerance;
         let expected_timer = timer_of(self.expected);
-        let observed_timer = if self.trust == Trust::Both { timer_of(self.observed) } else { expected_timer };
+        let observed_timer = if rules.trust == Trust::Both { timer_of(self.observed) } else { expected_timer };
         match (expected_timer, observed_timer) {
             (None, None) => self.judge_untimed(tolerance),
             (Some(a), Some(b)) if (&a.name, a.class) == (&b.name, b.class) => {
                 let band = tolerance.armed(a);
                 match band.excess_ns(i64::try_from(b.armed_ns).unwrap_or(i64::MAX)) {
-                    0 => judge_gap(self.timed_gaps(), tolerance.timer(b)),
+                    0 => self.judge_timed(b, rules),
                     excess_ns => Some(Mismatch { band: Some(band), excess_ns, ..timers_differ(Some(a), Some(b)) }),
                 }
             }
             (a, b) => Some(timers_differ(a, b)),
         }
+    }
+
+    fn judge_timed(&self, timer: &Timer, rules: Rules<'_>) -> Option<Mismatch> {
+        let (expected_ns, observed_ns) = self.timed_gaps();
+        let band = match self.expected.range.as_ref().zip(rules.phases) {
+            Some((range, phases)) => rules.tolerance.measured(timer, range, phases),
+            None => rules.tolerance.timer(timer),
+        };
+        // A range of its own says more than the one wait that it is of.
+        let range = self.observed.range;
+        let ends = range.map_or([observed_ns; 2], |range| [range.low_ns, range.high_ns]);
+        ends.into_iter().find_map(|end_ns| judge_gap((expected_ns, end_ns), band.clone()))
     }
 
     /// The last event before this one that both have, else the start.

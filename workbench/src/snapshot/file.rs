@@ -13,9 +13,11 @@ use insta::internals::{Content, MetaData};
 use serde_json::json;
 
 use super::claims::Claims;
-use super::recording::Recording;
+use super::parse;
+use super::recording::{Phases, Recording};
+use super::render;
 use crate::evidence::{EngineKind, Evidence};
-use crate::timeline::Timeline;
+use crate::timeline::{Spread, Timeline};
 
 /// What a snapshot file holds about one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,19 @@ impl Snapshot {
             recording: Recording::of(evidence),
             claims: Claims::from_run(evidence, timeline),
         }
+    }
+
+    /// The same with what the run told at other phases.
+    pub fn with_spread(mut self, spread: &Spread) -> Self {
+        self.recording.phases = Some(Phases { count: spread.count, step_ns: spread.step_ns });
+        self.claims.add_ranges(spread);
+        self
+    }
+
+    /// Whether both hold the same ranges, or both none.
+    pub fn has_ranges_of(&self, other: &Self) -> bool {
+        let ranges = |snapshot: &Self| snapshot.claims.lines.iter().map(|line| line.range).collect::<Vec<_>>();
+        self.recording.phases == other.recording.phases && ranges(self) == ranges(other)
     }
 }
 
@@ -110,12 +125,16 @@ pub(super) struct Stored {
 /// the same time.
 pub(super) fn write(path: &Path, stored: &Stored) -> Result<(), StoreError> {
     let Snapshot { about, recording, claims } = &stored.snapshot;
-    let info = json!({
+    let mut info = json!({
         "engine": recording.engine.to_string(),
         "kernel": recording.kernel,
         "hz": recording.hz,
         "tools": recording.tools,
     });
+    if let Some(Phases { count, step_ns }) = recording.phases {
+        info["phases"] = json!(count);
+        info["phase_step"] = json!(render::short_seconds(step_ns));
+    }
     let mut header = format!("source: {}\n", json!(stored.scenario));
     if let Some(about) = about {
         header += &format!("description: {}\n", json!(about));
@@ -184,7 +203,18 @@ fn recording(metadata: &MetaData) -> Result<Recording, &'static str> {
     let kernel = text("kernel").ok_or("its `info` has no `kernel`")?.to_owned();
     let hz = entry(info, "hz").and_then(Content::as_u64).ok_or("its `info` has no `hz`")?;
     let tools = entry(info, "tools").map(strings).unwrap_or_default();
-    Ok(Recording { engine, kernel, hz, tools })
+    let phases = entry(info, "phases").map(|count| phases(count, text("phase_step"))).transpose()?;
+    Ok(Recording { engine, kernel, hz, tools, phases })
+}
+
+fn phases(count: &Content, step: Option<&str>) -> Result<Phases, &'static str> {
+    let count = count.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+    let step_ns = step.and_then(parse::seconds).and_then(|ns| u64::try_from(ns).ok());
+    match (count, step_ns) {
+        (Some(count), Some(step_ns)) => Ok(Phases { count, step_ns }),
+        (None, _) => Err("the `phases` of its `info` are no number"),
+        (_, None) => Err("its `info` has `phases` and no `phase_step` such as `2.048 s`"),
+    }
 }
 
 fn entry<'a>(content: &'a Content, name: &str) -> Option<&'a Content> {

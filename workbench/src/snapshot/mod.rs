@@ -17,13 +17,13 @@ mod tolerance;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{ClaimLine, Claims, Summary};
+pub use claims::{ClaimLine, Claims, GapRange, Summary};
 pub use compare::{Comparison, Mismatch, Outcome, Row, Subject, compare};
 pub use diff::render_diff;
 pub use file::{Snapshot, StoreError};
 pub use parse::ClaimsError;
 pub use pending::{Change, Pending, pending_for, unreferenced};
-pub use recording::Recording;
+pub use recording::{Phases, Recording};
 pub use review::{Reviewed, list_pending, review};
 pub use store::{Checked, Store};
 pub use tolerance::{ARMED_NS, Band, SCHEDULING_NS, START_NS, Tolerance};

@@ -1,6 +1,6 @@
 //! The text of a snapshot back to claims. Says where it is wrong; repairs nothing.
 
-use super::claims::{ClaimLine, Claims, MS, Summary, is_disturbing};
+use super::claims::{ClaimLine, Claims, GapRange, MS, Summary, is_disturbing};
 use super::render::{CLASSES, NO_TIMER};
 use crate::evidence::Ending;
 use crate::timeline::{Timer, Wait};
@@ -24,6 +24,7 @@ const BLANK: &str = "a blank line between the end and the events";
 const EVENT: &str = "an event, `1.025 s  client  connect failed: ETIMEDOUT`, its columns two spaces apart";
 const WAIT: &str = "a wait, `+1.024 s  RTO of 1 s, timer wheel` (or `with slack`, `high resolution`, `own clock`) or \
                     `+1.024 s  no timer`";
+const RANGE: &str = "a range at the end, `, 3.017 to 3.048 s over 64 phases`, the shorter first";
 const AFTER_WAIT: &str = "the event that ended the wait above";
 const PRINTABLE: &str = "text without control characters";
 
@@ -51,17 +52,17 @@ impl Claims {
 
 fn events<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Result<Vec<ClaimLine>, ClaimsError> {
     let mut events = Vec::new();
-    let mut pending: Option<(usize, Wait)> = None;
+    let mut pending: Option<(usize, Waited)> = None;
     for (number, line) in lines {
         let trimmed = line.trim();
         if trimmed.starts_with('+') {
             if pending.is_some() {
                 return Err(error(number, AFTER_WAIT, line));
             }
-            pending = Some((number, wait(trimmed).ok_or_else(|| error(number, WAIT, line))?));
+            pending = Some((number, waited(trimmed).map_err(|expected| error(number, expected, line))?));
         } else {
-            let wait = pending.take().map(|(_, wait)| wait);
-            events.push(event(trimmed, wait).ok_or_else(|| error(number, EVENT, line))?);
+            let waited = pending.take().map(|(_, waited)| waited);
+            events.push(event(trimmed, waited).ok_or_else(|| error(number, EVENT, line))?);
         }
     }
     match pending {
@@ -70,11 +71,33 @@ fn events<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Result<Vec<Claim
     }
 }
 
-fn event(line: &str, wait: Option<Wait>) -> Option<ClaimLine> {
+/// What a line that begins with `+` says.
+type Waited = (Wait, Option<GapRange>);
+
+fn event(line: &str, waited: Option<Waited>) -> Option<ClaimLine> {
     let (t, rest) = line.split_once("  ")?;
     let (at, text) = rest.trim_start().split_once("  ").unwrap_or((rest.trim_start(), ""));
-    let line = ClaimLine { t_ns: seconds(t)?, wait, at: at.to_owned(), text: text.trim_start().to_owned() };
+    let (wait, range) = waited.map_or((None, None), |(wait, range)| (Some(wait), range));
+    let text = text.trim_start().to_owned();
+    let line = ClaimLine { t_ns: seconds(t)?, wait, range, at: at.to_owned(), text };
     (!line.at.is_empty()).then_some(line)
+}
+
+/// A wait and, where one follows, its range; or what was expected.
+fn waited(line: &str) -> Result<Waited, &'static str> {
+    let Some((line, tail)) = line.strip_suffix(" phases").and_then(|line| line.rsplit_once(", ")) else {
+        return Ok((wait(line).ok_or(WAIT)?, None));
+    };
+    Ok((wait(line).ok_or(WAIT)?, Some(range(tail).ok_or(RANGE)?)))
+}
+
+/// `3.017 to 3.048 s over 64`.
+fn range(text: &str) -> Option<GapRange> {
+    let (gaps, phases) = text.split_once(" over ")?;
+    let (low, high) = gaps.split_once(" to ")?;
+    let (low_ns, high_ns) = (seconds(&format!("{low} s"))?, seconds(high)?);
+    let is_range = (0..=high_ns).contains(&low_ns);
+    is_range.then_some(GapRange { low_ns, high_ns, phases: phases.parse().ok()? })
 }
 
 fn wait(line: &str) -> Option<Wait> {
@@ -107,7 +130,7 @@ fn end(line: &str) -> Option<(Ending, i64)> {
 }
 
 /// `1.025 s`, `-0.001 s`, `1 s`: seconds with at most three decimals.
-fn seconds(text: &str) -> Option<i64> {
+pub(super) fn seconds(text: &str) -> Option<i64> {
     let number = text.strip_suffix(" s")?;
     let (digits, sign) = number.strip_prefix('-').map_or((number, 1), |digits| (digits, -1));
     let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -150,6 +173,19 @@ mod tests {
         assert_eq!(wrong(&format!("{head}  +1.000 s  no timer\n")).0, 5);
         assert_eq!(wrong(&format!("{head}  +1.000 s  no timer\n  +1.000 s  no timer\n")).0, 5);
         assert_eq!(wrong(&format!("{head}  +1.000 s  RTO of 1 s, sundial\n  1.000 s  a  b\n")).0, 4);
+    }
+
+    #[test]
+    fn a_range_that_is_none_is_an_error_that_says_so() {
+        let line = |range: &str| {
+            wrong(&format!("client$ true\nexit 0 after 1.000 s\n\n  +1.000 s  RTO of 1 s, timer wheel, {range}\n"))
+        };
+        for range in ["1.1 to 1.0 s over 8 phases", "1.0 s over 8 phases", "1.0 to 1.1 s over all phases", "8 phases"] {
+            let (number, message) = line(range);
+            assert_eq!(number, 4);
+            assert!(message.contains("expected a range at the end"), "{message}");
+        }
+        assert!(line("1.0 to 1.1 s").1.contains("expected a wait"));
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl Pending {
             return Ok(Change::New(observed));
         }
         let expected = file::read(&self.accepted)?.snapshot;
-        let tolerance = Tolerance { tick_ns: observed.recording.tick_ns(), lateness_ns: 0 };
+        let tolerance =
+            Tolerance { tick_ns: observed.recording.tick_ns(), lateness_ns: 0, engine: observed.recording.engine };
         Ok(Change::Differs(compare(&expected, &observed, &tolerance)))
     }
 

@@ -15,13 +15,25 @@ pub struct Recording {
     pub hz: u64,
     /// First line of `--version` of the programs that ran, by program.
     pub tools: BTreeMap<String, String>,
+    /// Over which phases of the timer wheel, if over more than one.
+    pub phases: Option<Phases>,
+}
+
+/// The phases that ranges were measured over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// How many.
+    pub count: u32,
+    /// What they are spread over.
+    pub step_ns: u64,
 }
 
 impl Recording {
     /// On what this evidence was recorded.
     pub fn of(evidence: &Evidence) -> Self {
         let machine = &evidence.machine;
-        Self { engine: machine.engine, kernel: machine.kernel.clone(), hz: machine.hz(), tools: evidence.tools.clone() }
+        let (kernel, tools) = (machine.kernel.clone(), evidence.tools.clone());
+        Self { engine: machine.engine, kernel, hz: machine.hz(), tools, phases: None }
     }
 
     /// Length of a jiffy; 0 when HZ is not known.
@@ -32,7 +44,9 @@ impl Recording {
     /// What changed from this recording to `now`, in words: `recorded with curl 7.88.1 on 6.1.0, HZ=250; now curl
     /// 8.14.1 on 6.12.0, HZ=250`. `None` if nothing did.
     pub fn changes_to(&self, now: &Self) -> Option<String> {
-        (self != now).then(|| format!("recorded {}; now {}", self.in_words(now), now.in_words(self)))
+        let phases = self.phases;
+        (*self != Self { phases, ..now.clone() })
+            .then(|| format!("recorded {}; now {}", self.in_words(now), now.in_words(self)))
     }
 
     /// What differs from `other` and the kernel, which everybody wants to know.
@@ -70,7 +84,7 @@ mod tests {
 
     fn recording(kernel: &str, curl: &str) -> Recording {
         let tools = BTreeMap::from([("curl".to_owned(), curl.to_owned())]);
-        Recording { engine: EngineKind::Host, kernel: kernel.to_owned(), hz: 250, tools }
+        Recording { engine: EngineKind::Host, kernel: kernel.to_owned(), hz: 250, tools, phases: None }
     }
 
     #[test]

@@ -13,11 +13,12 @@
 //!    3.050 s  client            exit 28
 //! ```
 //!
-//! A line that begins with `+` is the wait that ended with the event below it.
+//! A line that begins with `+` is the wait that ended with the event below it. Where it was measured over many phases of
+//! the timer wheel, its range follows: `+3.048 s  SYN retries of 3 s, timer wheel, 3.017 to 3.048 s over 64 phases`.
 
 use std::fmt::Write as _;
 
-use super::claims::{ClaimLine, Claims, MS};
+use super::claims::{ClaimLine, Claims, GapRange, MS};
 use crate::evidence::Ending;
 use crate::timeline::{Timer, TimerClass, Wait};
 
@@ -33,7 +34,7 @@ impl Claims {
         let columns = Columns::of(self.lines.iter());
         for line in &self.lines {
             if let Some(wait) = &line.wait {
-                let _ = writeln!(out, "{}", columns.wait(wait));
+                let _ = writeln!(out, "{}{}", columns.wait(wait), line.range.map_or(String::new(), range_text));
             }
             let _ = writeln!(out, "{}", columns.event(line));
         }
@@ -75,6 +76,12 @@ impl Columns {
         let timer = wait.timer.as_ref().map_or_else(|| NO_TIMER.to_owned(), timer_text);
         format!("  {:>2$}  {}", gap_text(wait.gap_ns), timer, self.time)
     }
+}
+
+/// `, 3.017 to 3.048 s over 64 phases`.
+fn range_text(range: GapRange) -> String {
+    let low = seconds(range.low_ns);
+    format!(", {} to {} over {} phases", low.trim_end_matches(" s"), seconds(range.high_ns), range.phases)
 }
 
 /// What stands in place of a timer's description.

@@ -13,12 +13,16 @@
 //!   the trace does not show when the program read its clock, the length it asked for is only known to
 //!   [`DEADLINE_GRAIN_NS`], in both directions, and a slow start of the program makes the whole look short.
 //!
+//! A range that was measured over the phases of the wheel takes the place of its formula on a kernel of the same HZ: then
+//! the wheel does not leave anything to chance but what lies between two phases.
+//!
 //! To each comes [`SCHEDULING_NS`], because the process that is woken still has to get a processor.
 
-use crate::evidence::Machine;
-use crate::timeline::{Timer, TimerClass};
+use crate::evidence::{EngineKind, Machine};
+use crate::timeline::{Timer, TimerClass, sampling_ns};
 
-use super::claims::MS;
+use super::claims::{GapRange, MS};
+use super::recording::Phases;
 use super::render::seconds;
 
 /// How late a process that is ready, and its recorder, may be on a machine that runs other labs at the same time.
@@ -48,6 +52,8 @@ pub struct Tolerance {
     /// How late the machine itself was, as its heartbeat measured it; 0 where nobody looked. Widens no band: a
     /// difference that it explains makes the comparison inconclusive.
     pub lateness_ns: u64,
+    /// Where it ran. In virtual time everybody gets a processor at once.
+    pub engine: EngineKind,
 }
 
 /// The range in which a wait agrees, both ends included.
@@ -64,7 +70,7 @@ pub struct Band {
 impl Tolerance {
     /// The tolerance for a run on `machine`, whose heartbeat was at most `lateness_ns` late.
     pub fn of(machine: &Machine, lateness_ns: u64) -> Self {
-        Self { tick_ns: machine.tick_ns, lateness_ns }
+        Self { tick_ns: machine.tick_ns, lateness_ns, engine: machine.engine }
     }
 
     /// The range for a wait that `timer` ended. A sum of several timers of one class has the same shares of its sum.
@@ -90,6 +96,29 @@ impl Tolerance {
             signed(armed_ns.saturating_add(late_ns).saturating_add(SCHEDULING_NS)),
             format!("{} {words}; {} for scheduling", timer.name, ms(SCHEDULING_NS)),
         )
+    }
+
+    /// The range for a wait that `timer` ended, on a kernel of the HZ for which it was measured over `phases`.
+    ///
+    /// On a real machine the *start* may be late as well: a retransmission that was due at a bucket's end and left later,
+    /// with the next one on time. So it may be as much too short, but never below what the wheel allows by itself.
+    pub fn measured(&self, timer: &Timer, range: &GapRange, phases: Phases) -> Band {
+        let sampling_ns = sampling_ns(phases.step_ns, phases.count);
+        let scheduling_ns = if self.engine == EngineKind::Host { SCHEDULING_NS } else { 0 };
+        let low_ns = range.low_ns.saturating_sub(signed(sampling_ns + scheduling_ns));
+        let never_before_ns = signed(timer.armed_ns).saturating_sub(signed(self.tick_ns));
+        let high_ns = range.high_ns.saturating_add(signed(sampling_ns + scheduling_ns));
+        let mut reason = format!(
+            "measured over {} phases: {} to {}, {} between two of them",
+            range.phases,
+            seconds(range.low_ns),
+            seconds(range.high_ns),
+            ms(sampling_ns)
+        );
+        if scheduling_ns > 0 {
+            reason.push_str(&format!("; {} for scheduling", ms(scheduling_ns)));
+        }
+        Band::around(low_ns.max(never_before_ns.min(range.low_ns)), high_ns, reason)
     }
 
     /// The range of lengths that count as armed alike.
@@ -161,7 +190,7 @@ fn ms(ns: u64) -> String {
 mod tests {
     use super::*;
 
-    const HZ_250: Tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: 0 };
+    const HZ_250: Tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: 0, engine: EngineKind::Host };
 
     fn band(class: TimerClass, armed_ms: u64) -> (i64, i64) {
         let timer = Timer { name: "RTO".to_owned(), class, armed_ns: armed_ms * 1_000_000 };
@@ -175,6 +204,26 @@ mod tests {
         assert_eq!(band(TimerClass::Slack, 10_000), (9_999, 10_000 + 10 + 60 + 1));
         assert_eq!(band(TimerClass::Slack, 500_000), (499_999, 500_000 + 100 + 60 + 1));
         assert_eq!(band(TimerClass::HighResolution, 10_000), (9_999, 10_000 + 60 + 1));
+    }
+
+    #[test]
+    fn a_measured_range_is_as_wide_as_what_lies_between_two_phases_and_on_a_host_as_scheduling() {
+        let timer = Timer { name: "SYN retries".into(), class: TimerClass::Wheel, armed_ns: 127_000 * 1_000_000 };
+        let range = GapRange { low_ns: 129_181 * MS, high_ns: 131_196 * MS, phases: 64 };
+        let phases = Phases { count: 64, step_ns: 2_048_000_000 };
+        let host = HZ_250.measured(&timer, &range, phases);
+        assert_eq!((host.low_ns / MS, host.high_ns / MS), (129_181 - 48 - 60 - 1, 131_196 + 48 + 60 + 1));
+        assert!(host.reason.starts_with("measured over 64 phases: 129.181 s to 131.196 s, 48 ms"), "{}", host.reason);
+        let virtual_time = Tolerance { engine: EngineKind::Virtual, ..HZ_250 }.measured(&timer, &range, phases);
+        assert_eq!((virtual_time.low_ns / MS, virtual_time.high_ns / MS), (129_181 - 49, 131_196 + 49));
+    }
+
+    #[test]
+    fn a_measured_range_lets_no_timer_fire_before_it_was_due() {
+        let timer = Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns: 1_000 * 1_000_000 };
+        let range = GapRange { low_ns: 1_024 * MS, high_ns: 1_024 * MS, phases: 64 };
+        let band = HZ_250.measured(&timer, &range, Phases { count: 64, step_ns: 2_048_000_000 });
+        assert_eq!(band.low_ns / MS, 995);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::conclude::{Conclude, Concluded};
 use super::engines::{engines, task};
+use super::phases;
 use super::progress::Progress;
 use super::schedule::{Schedule, Task};
 use crate::agent;
@@ -56,21 +57,23 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         .iter()
         .flat_map(|(path, plan)| engines.iter().map(move |engine| (path, task(plan, engine, &args.virtual_time, None))))
         .collect();
-    let tasks: Vec<Task> = (0..args.repeat).flat_map(|_| once.iter().map(|(_, task)| task.clone())).collect();
     let schedule = Schedule {
         at_most: at_most(args),
         jiffies: host_jiffies(&engines),
         programs_at_most_ns: args.virtual_time.compute.map_or(PROGRAMS_AT_MOST_NS, |compute| compute.ns),
         progress: &progress,
     };
+    let done = |concluded: &Concluded| {
+        progress.print(&concluded.text);
+        tally.add(concluded);
+    };
     let finished = runtime.block_on(async {
-        let everything = schedule.run(&tasks, |index, outcome| {
-            let (path, task) = &once[index % once.len()];
-            let repeat = (args.repeat > 1).then(|| (index / once.len()) as u32 + 1);
-            let concluded = conclude.conclude(path, task, repeat, outcome);
-            progress.print(&concluded.text);
-            tally.add(&concluded);
-        });
+        let everything = async {
+            match args.virtual_time.phases {
+                Some(count) => phases::run(&once, count, &schedule, &conclude, done).await,
+                None => repeated(&once, args.repeat, &schedule, &conclude, done).await,
+            }
+        };
         tokio::select! {
             () = everything => true,
             () = interrupted() => false,
@@ -84,6 +87,23 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         say_line(&tally.sentence());
     }
     tally.exit_code(args.deny_skips)
+}
+
+/// Makes each of `once` so many times.
+async fn repeated(
+    once: &[(&PathBuf, Task)],
+    times: u32,
+    schedule: &Schedule<'_>,
+    conclude: &Conclude<'_>,
+    mut done: impl FnMut(&Concluded),
+) {
+    let tasks: Vec<Task> = (0..times).flat_map(|_| once.iter().map(|(_, task)| task.clone())).collect();
+    let concluded = |index: usize, outcome| {
+        let (path, task) = &once[index % once.len()];
+        let repeat = (times > 1).then(|| (index / once.len()) as u32 + 1);
+        done(&conclude.conclude(path, task, repeat, outcome));
+    };
+    schedule.run(&tasks, concluded).await;
 }
 
 /// How many runs at a time. In real time they mostly wait; in virtual time they never do.

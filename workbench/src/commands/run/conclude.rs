@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::artifacts;
+use super::phases::Phases;
 use super::schedule::Task;
 use crate::agent::{Outcome, Refused, Unsupported};
 use crate::cli::{Format, RunArgs};
@@ -11,6 +12,7 @@ use crate::engine::EngineError;
 use crate::evidence::{Ending, Evidence};
 use crate::plan::Origin;
 use crate::report::json::RunReport;
+use crate::report::phases::PhasesReport;
 use crate::report::text;
 use crate::report::{SnapshotStatus, Status};
 use crate::snapshot::{self, Checked, Snapshot, Store, StoreError, Tolerance};
@@ -50,7 +52,7 @@ impl Conclude<'_> {
         let concluded = match outcome {
             Ok(Outcome::Seen(evidence)) => match missing_program(&evidence) {
                 Some(why) => self.not_run(task, Status::Error, why, Some(exit_code::ENVIRONMENT)),
-                None => self.seen(path, repeat, &evidence),
+                None => self.seen(path, repeat, &evidence, None),
             },
             Ok(Outcome::Unsupported(lacking)) => self.not_run(task, Status::Skipped, skipped(&lacking), None),
             Ok(Outcome::Refused(refused)) => {
@@ -61,6 +63,11 @@ impl Conclude<'_> {
             Err(error) => self.not_run(task, Status::Error, error.to_string(), Some(exit_code::ENVIRONMENT)),
         };
         self.printed(concluded)
+    }
+
+    /// Concludes a run that was made at many phases; `evidence` is of the one that stands for all.
+    pub fn conclude_phases(&self, path: &Path, evidence: &Evidence, phases: &Phases) -> Concluded {
+        self.printed(self.seen(path, None, evidence, Some(phases)))
     }
 
     /// For programs a report is one line; for people it is the text.
@@ -79,11 +86,17 @@ impl Conclude<'_> {
         Concluded { report, text, error_code }
     }
 
-    fn seen(&self, path: &Path, repeat: Option<u32>, evidence: &Evidence) -> Concluded {
+    fn seen(&self, path: &Path, repeat: Option<u32>, evidence: &Evidence, phases: Option<&Phases>) -> Concluded {
         let timeline = timeline::build(evidence);
         let mut verdict = verdict::judge(evidence, &timeline);
-        let observed = Snapshot::from_run(evidence, &timeline);
-        let held = self.hold(path, evidence, &observed, verdict.inconclusive.is_empty());
+        let mut observed = Snapshot::from_run(evidence, &timeline);
+        let spread = phases.map(|phases| &phases.spread);
+        if let Some(phases) = phases {
+            verdict.inconclusive.extend(phases.inconclusive.clone());
+            observed = observed.with_spread(&phases.spread);
+        }
+        let is_believed = verdict.inconclusive.is_empty() && phases.is_none_or(|phases| phases.differences.is_empty());
+        let held = self.hold(path, evidence, &observed, is_believed);
         if let Ok(Held { inconclusive: Some(why), .. }) = &held {
             verdict.inconclusive.push(why.clone());
         }
@@ -95,6 +108,10 @@ impl Conclude<'_> {
         if let Ok(Held { missing: true, .. }) = held {
             report.status = Status::Fail;
             report.reason = Some("there is no snapshot of this run, and with CI set none is written".to_owned());
+        }
+        if let Some(phases) = phases {
+            report.phases = Some(PhasesReport::new(&timeline, &phases.spread));
+            report.fail_for(&phases.differences);
         }
         let mut error_code = None;
         if let Err(error) = &held {
@@ -114,7 +131,8 @@ impl Conclude<'_> {
                 }
             }
         }
-        let text = self.text(evidence, &timeline, &verdict, &report) + &extra;
+        let diffs = phases.map_or("", |phases| &phases.diffs);
+        let text = self.text(evidence, &timeline, &verdict, spread, &report) + diffs + &extra;
         Concluded { report, text, error_code }
     }
 
@@ -124,6 +142,7 @@ impl Conclude<'_> {
         evidence: &Evidence,
         timeline: &timeline::Timeline,
         verdict: &verdict::Verdict,
+        spread: Option<&timeline::Spread>,
         report: &RunReport,
     ) -> String {
         let options = text::Options {
@@ -139,7 +158,7 @@ impl Conclude<'_> {
         if is_short {
             return format!("{status:<12} {headline}{reason}\n");
         }
-        let story = text::render(evidence, timeline, verdict, options);
+        let story = text::render_spread(evidence, timeline, verdict, spread, options);
         if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
     }
 
@@ -161,6 +180,8 @@ impl Conclude<'_> {
         let may_write = !self.args.ci && !self.args.accept && is_believed;
         let checked = store.check(run, observed, &tolerance, may_write)?;
         let color = self.terminal.color_out;
+        let has_new_ranges = observed.recording.phases.is_some()
+            && store.load(run)?.is_some_and(|accepted| !accepted.has_ranges_of(observed));
         let held = match &checked {
             Checked::New { .. } => Held { status: SnapshotStatus::New, missing: self.args.ci, ..Held::default() },
             Checked::Compared { comparison, .. } => Held::of(comparison, color),
@@ -168,7 +189,7 @@ impl Conclude<'_> {
         if self.args.accept
             && !self.args.ci
             && is_believed
-            && matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs)
+            && (has_new_ranges || matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs))
         {
             let file = store.accept(run, observed)?;
             let text = format!("  accepted: {}\n", shown(&file));
@@ -226,7 +247,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// A command that is not there is a lack of this machine, not a result of the scenario.
-fn missing_program(evidence: &Evidence) -> Option<String> {
+pub fn missing_program(evidence: &Evidence) -> Option<String> {
     let Ending::ExecFailed(errno) = &evidence.end.how else { return None };
     let program = &evidence.plan.command.argv[0];
     let remedy = "install it, or let `workbench doctor --fix` do so";

@@ -4,6 +4,7 @@ mod artifacts;
 mod command;
 mod conclude;
 mod engines;
+mod phases;
 mod progress;
 mod schedule;
 

@@ -16,7 +16,7 @@ pub struct Usage {
     /// The programs', those that have ended included.
     pub programs: Duration,
     /// The share of each process below the machine that still lives, in clock ticks.
-    each_ticks: BTreeMap<i32, u64>,
+    pub(super) each_ticks: BTreeMap<i32, u64>,
 }
 
 /// Fields of /proc/PID/stat (proc(5)).

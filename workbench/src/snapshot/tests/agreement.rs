@@ -1,7 +1,7 @@
 //! Runs that the kernel can make agree with each other, whichever of them was recorded.
 
 use super::fixture::{Connect, MS, Random, after, against, event, snapshot};
-use crate::evidence::Ending;
+use crate::evidence::{Ending, EngineKind};
 use crate::snapshot::{Outcome, Snapshot, Tolerance, compare};
 use crate::timeline::TimerClass;
 
@@ -60,6 +60,7 @@ fn what_the_kernel_can_do_agrees_with_whatever_else_it_can_do() {
             let tick = |column: u64| Tolerance {
                 tick_ns: 1_000_000_000 / HZ[usize::try_from(column).unwrap()],
                 lateness_ns: 0,
+                engine: EngineKind::Host,
             };
             let there = compare(&recorded, &observed, &tick(observed_at));
             let back = compare(&observed, &recorded, &tick(recorded_at));

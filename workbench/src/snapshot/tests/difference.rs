@@ -240,7 +240,8 @@ fn lateness_that_the_machine_had_itself_is_no_difference_and_no_agreement() {
     let mut late = Connect::on_time(1);
     late.sent[0].1 = 1_300 * MS;
     let with = |lateness_ms: u64, run: &Connect| {
-        let tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: lateness_ms * 1_000_000 };
+        let tolerance =
+            Tolerance { tick_ns: 4_000_000, lateness_ns: lateness_ms * 1_000_000, engine: EngineKind::Host };
         compare(&expected, &run.snapshot(), &tolerance).outcome
     };
     assert_eq!(with(150, &late), Outcome::MachineLate);
@@ -258,7 +259,8 @@ fn what_was_left_of_a_deadline_when_the_machine_was_late_is_no_difference_and_no
         snapshot(Ending::Exit(28), vec![fired])
     };
     let with = |lateness_ms: u64| {
-        let tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: lateness_ms * 1_000_000 };
+        let tolerance =
+            Tolerance { tick_ns: 4_000_000, lateness_ns: lateness_ms * 1_000_000, engine: EngineKind::Host };
         compare(&poll(794), &poll(694), &tolerance)
     };
     assert_eq!(with(50).outcome, Outcome::MachineLate);

@@ -33,6 +33,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         about: Some("How long does connect(2) wait: \"when\" nobody answers?\n  - always: 3 s\n---\n".to_owned()),
         run: "curl".to_owned(),
         requires: Vec::new(),
+        memory_bytes: 0,
         hosts: Vec::new(),
         links: Vec::new(),
         etc: BTreeMap::new(),
@@ -42,6 +43,8 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
             env: BTreeMap::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            has_default_deadline: false,
+            is_horizon: false,
             origin: Origin::default(),
         },
         expect: Expectations::default(),
@@ -54,6 +57,8 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         tick_ns: 4_000_000,
         realtime_offsets: Vec::new(),
         wire: None,
+        phase: None,
+        guest: None,
     };
     Evidence {
         blind_spots: Vec::new(),
@@ -142,5 +147,5 @@ impl Connect {
 }
 
 pub(super) fn against(expected: &Snapshot, observed: &Snapshot) -> Comparison {
-    compare(expected, observed, &Tolerance { tick_ns: 4_000_000, lateness_ns: 0 })
+    compare(expected, observed, &Tolerance { tick_ns: 4_000_000, lateness_ns: 0, engine: EngineKind::Host })
 }

@@ -3,5 +3,6 @@
 mod agreement;
 mod difference;
 mod fixture;
+mod ranges;
 mod round_trip;
 mod stored;

@@ -2,7 +2,7 @@
 
 use super::fixture::{Connect, MS, Random, after, event, snapshot};
 use crate::evidence::Ending;
-use crate::snapshot::Claims;
+use crate::snapshot::{Claims, GapRange};
 use crate::timeline::{TimerClass, Wait};
 
 #[test]
@@ -96,7 +96,12 @@ fn any_claims_are_read_back_exactly() {
             }
             events.push(one);
         }
-        let claims = snapshot(Ending::Exit(0), events).claims;
+        let mut claims = snapshot(Ending::Exit(0), events).claims;
+        for line in claims.lines.iter_mut().filter(|line| line.wait.is_some()) {
+            let low_ns = random.between(0, 1_000_000) * MS;
+            let high_ns = low_ns + random.between(0, 9_000) * MS;
+            line.range = (random.below(3) == 0).then_some(GapRange { low_ns, high_ns, phases: 64 });
+        }
         let text = claims.render();
         assert_eq!(Claims::parse(&text).as_ref(), Ok(&claims), "round {round}:\n{text}");
         assert!(claims.lines.iter().all(|line| line.t_ns % MS == 0));

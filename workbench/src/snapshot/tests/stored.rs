@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::fixture::{Connect, Random};
+use crate::evidence::EngineKind;
 use crate::snapshot::{
     Checked, Outcome, Pending, Reviewed, Store, StoreError, Tolerance, list_pending, pending_for, review, unreferenced,
 };
 
-const TOLERANCE: Tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: 0 };
+const TOLERANCE: Tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: 0, engine: EngineKind::Host };
 
 /// A folder with these scenarios in it, and `snapshots/` if asked for.
 fn project(scenarios: &[&str], has_snapshots: bool) -> (tempfile::TempDir, PathBuf) {
