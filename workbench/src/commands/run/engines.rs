@@ -8,6 +8,7 @@ use crate::agent::Guest;
 use crate::cli::{EngineChoice, RunArgs, VirtualArgs};
 use crate::engine::{Engine, Kernel};
 use crate::evidence::TimeTravel;
+use crate::kernels::{self, KernelError};
 use crate::plan::Plan;
 
 /// How long a run without a deadline of its own may wait in virtual time.
@@ -24,16 +25,33 @@ pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, String> {
             Some(flag) => Err(format!("{flag} means nothing on the host engine; add `--engine virtual`")),
             None => Ok(vec![Engine::Host]),
         },
-        EngineChoice::Virtual => {
-            let images = std::env::var("WB_IMAGE").map_err(|e| e.to_string())?;
-            let kernel = |path: &str| {
-                let version = path.rsplit('-').nth(1).and_then(|v| v.split_once('.')).unwrap_or(("6", "12"));
-                let number = |text: &str| text.parse().unwrap_or(0);
-                Kernel { image: PathBuf::from(path), version: (number(version.0), number(version.1)) }
-            };
-            Ok(images.split(':').map(kernel).map(Engine::Virtual).collect())
+        EngineChoice::Virtual => virtual_engines(&args.virtual_time).map_err(|e| e.to_string()),
+    }
+}
+
+/// The virtual engine, once for each kernel that is asked for, in that order and each once.
+///
+/// # Errors
+///
+/// There is no such kernel.
+pub fn virtual_engines(args: &VirtualArgs) -> Result<Vec<Engine>, KernelError> {
+    let host_hz = kernels::host_hz();
+    let chosen = match &args.kernel[..] {
+        [] => kernels::select(None, host_hz)?,
+        wanted => {
+            let each = wanted.iter().map(|wanted| kernels::select(Some(wanted), host_hz));
+            each.collect::<Result<Vec<_>, _>>()?.concat()
+        }
+    };
+    let mut engines: Vec<Engine> = Vec::new();
+    for kernel in chosen {
+        let (major, minor, _) = kernel.version();
+        let engine = Engine::Virtual(Kernel { image: kernel.image, version: (major, minor) });
+        if !engines.contains(&engine) {
+            engines.push(engine);
         }
     }
+    Ok(engines)
 }
 
 fn misplaced(args: &VirtualArgs) -> Option<&'static str> {
