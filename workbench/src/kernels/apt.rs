@@ -59,12 +59,30 @@ impl Candidate {
 #[derive(Debug)]
 pub(super) struct Apt {
     folder: PathBuf,
-    suite: String,
+    /// The suite that the private list of sources names; without one, the machine's own sources are read.
+    suite: Option<String>,
 }
 
 impl Apt {
+    /// Everything that the machine's own apt is set up for, its security updates too; indexes and packages go to `folder`.
+    pub(super) fn of_machine(folder: PathBuf) -> Result<Self, KernelError> {
+        Self::in_folder(folder, None)
+    }
+
+    fn in_folder(folder: PathBuf, suite: Option<String>) -> Result<Self, KernelError> {
+        for name in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(folder.join(name)).map_err(KernelError::at(folder.join(name)))?;
+        }
+        Ok(Self { folder, suite })
+    }
+
+    /// What it reads, as it is told: `trixie`.
+    pub(super) fn told(&self) -> &str {
+        self.suite.as_deref().unwrap_or("this machine's package sources")
+    }
+
     /// Names `suite` of this machine's mirror as the only source, in `folder`.
-    pub(super) fn new(folder: PathBuf, suite: &str) -> Result<Self, KernelError> {
+    pub(super) fn of_suite(folder: PathBuf, suite: &str) -> Result<Self, KernelError> {
         let is_suite = !suite.is_empty() && suite.chars().all(|c| c.is_ascii_alphanumeric() || "-./_".contains(c));
         if !is_suite {
             return Err(KernelError::NoSource(format!("`{suite}` is no suite: expected a name such as trixie")));
@@ -74,22 +92,21 @@ impl Apt {
         let entry = distribution(&entries, &machine.codename).ok_or_else(no_mirror)?;
         let is_there = |file: &str| Path::new(file).exists();
         let list = source_line(entry, suite, machine.id == "debian" && is_there(DEBIAN_KEYRING));
-        for name in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(name)).map_err(KernelError::at(folder.join(name)))?;
-        }
-        fs::write(folder.join("sources.list"), list).map_err(KernelError::at(folder.join("sources.list")))?;
-        Ok(Self { folder, suite: suite.to_owned() })
+        let apt = Self::in_folder(folder, Some(suite.to_owned()))?;
+        let path = apt.folder.join("sources.list");
+        fs::write(&path, list).map_err(KernelError::at(path))?;
+        Ok(apt)
     }
 
-    /// Reads the suite's index and names the newest kernel source in it.
+    /// Reads the indexes and names the newest kernel source in it.
     pub(super) async fn newest(&self) -> Result<Candidate, KernelError> {
-        let what = "reading the suite's index";
-        // An update that fails may be a hook of the machine's; without the suite's index nothing is found below.
+        let what = "reading apt's indexes";
+        // An update that fails may be a hook's or another source's fault; without the index nothing is found below.
         let updated = run(what, self.command("apt-get", &["update", "-q"]), |_| {}).await;
         let names = output(what, self.command("apt-cache", &["search", "--names-only", PACKAGES])).await?;
         let Some(package) = newest(&names) else {
             updated?;
-            return Err(KernelError::NoSource(format!("there is no package linux-source-N.M in {}", self.suite)));
+            return Err(KernelError::NoSource(format!("there is no package linux-source-N.M in {}", self.told())));
         };
         let told = output(what, self.command("apt-cache", &["show", "--no-all-versions", &package])).await?;
         let version = told.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or_default();
@@ -111,15 +128,17 @@ impl Apt {
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let at = |name: &str| self.folder.join(name).display().to_string();
-        let options = [
-            format!("Dir::Etc::sourcelist={}", at("sources.list")),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
+        let mut options = vec![
             format!("Dir::State::lists={}", at("lists")),
             format!("Dir::Cache={}", at("cache")),
             // The folder is private: root's apt could not hand it to its own user `_apt`, and would warn of it.
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Languages=none".to_owned(),
         ];
+        if self.suite.is_some() {
+            options.push(format!("Dir::Etc::sourcelist={}", at("sources.list")));
+            options.push("Dir::Etc::sourceparts=/dev/null".to_owned());
+        }
         let mut command = Command::new(program);
         options.iter().for_each(|option| {
             command.args(["-o", option]);

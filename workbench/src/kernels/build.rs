@@ -2,13 +2,14 @@
 //!
 //! Dropping the future ends it: every process that it started is killed and its folder removed.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::statvfs::statvfs;
 
 use super::about::{About, Kernel};
-use super::apt::Apt;
+use super::apt::{Apt, package_version};
 use super::cache::{all, keep};
 use super::config::{compiler, hz, lacking, not_taken};
 use super::error::KernelError;
@@ -16,7 +17,7 @@ use super::fragment::{FRAGMENT, fragment_hash};
 use super::make::Make;
 use super::processes::output;
 use super::request::{Event, Phase, Request};
-use super::source::{Origin, needs_mending, not_mended, origin, release_of, unpack};
+use super::source::{AT_LEAST, Origin, needs_mending, not_mended, origin, release_of, unpack};
 use super::timer::host_hz;
 use super::tools::{missing_tools, path};
 use super::workspace::Workspace;
@@ -60,27 +61,55 @@ pub async fn build(request: &Request, on_event: &mut dyn FnMut(Event)) -> Result
             let from = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (unpack(&archive, &workspace).await?, from)
         }
-        Origin::Suite(suite) => {
-            on_event(Event::Phase(Phase::Downloading, format!("the index of {suite}")));
-            let apt = Apt::new(workspace.folder("apt")?, &suite)?;
-            let candidate = apt.newest().await?;
-            if let Some(kernel) = already(candidate.release(), hz)? {
-                return Ok(Built { kernel, is_new: false });
-            }
-            let from = format!("{} {} ({suite})", candidate.package, candidate.version);
-            on_event(Event::Phase(Phase::Downloading, from.clone()));
-            let package = apt.download(&candidate.package).await?;
-            on_event(Event::Phase(Phase::Unpacking, from.clone()));
-            let tree = unpack(&package, &workspace).await?;
-            std::fs::remove_file(&package).map_err(KernelError::at(&package))?;
-            (tree, from)
-        }
+        Origin::Suite(_) | Origin::Own => match fetch(&origin, hz, &workspace, on_event).await? {
+            Fetched::Tree(tree, from) => (tree, from),
+            Fetched::Already(kernel) => return Ok(Built { kernel, is_new: false }),
+        },
     };
     if let Some(kernel) = release_of(&tree).map(|release| already(&release, hz)).transpose()?.flatten() {
         return Ok(Built { kernel, is_new: false });
     }
     let kernel = build_tree(&tree, from, hz, request.jobs, &workspace, on_event).await?;
     Ok(Built { kernel, is_new: true })
+}
+
+/// What apt gave.
+enum Fetched {
+    /// An unpacked source, and what it is.
+    Tree(PathBuf, String),
+    /// Nothing: the kernel is here.
+    Already(Kernel),
+}
+
+async fn fetch(
+    origin: &Origin,
+    hz: u64,
+    workspace: &Workspace,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Fetched, KernelError> {
+    let folder = workspace.folder("apt")?;
+    let apt = match origin {
+        Origin::Suite(suite) => Apt::of_suite(folder, suite)?,
+        Origin::Own | Origin::Tree(_) | Origin::Archive(_) => Apt::of_machine(folder)?,
+    };
+    on_event(Event::Phase(Phase::Downloading, format!("the index of {}", apt.told())));
+    let candidate = apt.newest().await?;
+    if *origin == Origin::Own && package_version(&candidate.package) < AT_LEAST {
+        let found = format!("expected linux-source-6.12 or newer in {}, found {}", apt.told(), candidate.package);
+        return Err(KernelError::NoSource(format!(
+            "{found}; `workbench kernel build --source` takes a tree or tarball of Linux 6.12 or newer"
+        )));
+    }
+    if let Some(kernel) = already(candidate.release(), hz)? {
+        return Ok(Fetched::Already(kernel));
+    }
+    let from = format!("{} {} ({})", candidate.package, candidate.version, apt.told());
+    on_event(Event::Phase(Phase::Downloading, from.clone()));
+    let package = apt.download(&candidate.package).await?;
+    on_event(Event::Phase(Phase::Unpacking, from.clone()));
+    let tree = unpack(&package, workspace).await?;
+    fs::remove_file(&package).map_err(KernelError::at(&package))?;
+    Ok(Fetched::Tree(tree, from))
 }
 
 async fn build_tree(
@@ -140,7 +169,7 @@ fn check_config(config: &str, expected_hz: u64, source: &str) -> Result<(), Kern
 fn check_space(folder: &Path, origin: &Origin) -> Result<(), KernelError> {
     let expected = match origin {
         Origin::Tree(_) => BYTES_FOR_OBJECTS,
-        Origin::Archive(_) | Origin::Suite(_) => BYTES_FOR_SOURCE,
+        Origin::Archive(_) | Origin::Suite(_) | Origin::Own => BYTES_FOR_SOURCE,
     };
     let status =
         statvfs(folder).map_err(|errno| KernelError::File { path: folder.to_owned(), source: errno.into() })?;

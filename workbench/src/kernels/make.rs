@@ -1,7 +1,7 @@
 //! The kernel's own build, outside of its tree: `allnoconfig` with the fragment, then `linux`.
 //!
 //! Nothing of the caller's environment but PATH reaches it, and what a build writes into an image of itself (time, user,
-//! host) is fixed: the same source, compiler and fragment give the same image.
+//! host, tools that are there by chance) is fixed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,8 @@ impl<'a> Make<'a> {
         let mut command = Command::new("make");
         command.arg("-C").arg(self.tree).arg(format!("O={}", self.out.display())).arg("ARCH=um");
         command.arg(format!("KBUILD_KCONFIG={}", self.out.join("Kconfig.workbench").display()));
+        // Which of these a machine has would be written into the image with its configuration, though neither is used.
+        command.args(["RUSTC=false", "PAHOLE=false"]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C");
         // gcc's temporary files go with the workspace when a build is given up.
         command.env("TMPDIR", &self.temporary);

@@ -14,7 +14,7 @@ use super::request::Request;
 use super::workspace::Workspace;
 
 /// The first version that the virtual engine is held to.
-const AT_LEAST: (u32, u32, u32) = (6, 12, 0);
+pub(super) const AT_LEAST: (u32, u32, u32) = (6, 12, 0);
 
 /// The suite that has it, where the machine's own has not.
 const SUITE: &str = "trixie";
@@ -28,6 +28,8 @@ pub(super) enum Origin {
     Archive(PathBuf),
     /// A suite, through apt.
     Suite(String),
+    /// What the machine's own package sources have, if it is new enough.
+    Own,
 }
 
 /// Where the source is to come from: what was said, else an installed package, else apt.
@@ -43,11 +45,10 @@ pub(super) async fn origin(request: &Request) -> Result<Origin, KernelError> {
         return Ok(Origin::Archive(installed));
     }
     let machine = Distribution::read();
-    let known = newest_known().await.is_some_and(|package| package_version(&package) >= AT_LEAST);
-    match (machine.id.as_str(), machine.codename.is_empty()) {
-        ("debian", false) if known => Ok(Origin::Suite(machine.codename)),
-        ("debian", _) => Ok(Origin::Suite(SUITE.to_owned())),
-        (_, false) if Path::new("/etc/apt").is_dir() => Ok(Origin::Suite(machine.codename)),
+    let is_known = newest_known().await.is_some_and(|package| package_version(&package) >= AT_LEAST);
+    match machine.id.as_str() {
+        "debian" if !is_known => Ok(Origin::Suite(SUITE.to_owned())),
+        _ if is_known || Path::new("/etc/apt").is_dir() => Ok(Origin::Own),
         _ => Err(KernelError::NoSource(
             "only on Debian and its relatives one can be fetched; `workbench kernel build --source` takes a tree or \
              tarball of Linux 6.12 or newer"
