@@ -15,9 +15,10 @@ use super::config::{compiler, hz, lacking, not_taken};
 use super::error::KernelError;
 use super::fragment::{FRAGMENT, fragment_hash};
 use super::make::Make;
+use super::mend::refuse_broken;
 use super::processes::output;
 use super::request::{Event, Phase, Request};
-use super::source::{AT_LEAST, Origin, needs_mending, not_mended, origin, release_of, unpack};
+use super::source::{AT_LEAST, Origin, origin, release_of, unpack};
 use super::timer::host_hz;
 use super::tools::{missing_tools, path};
 use super::workspace::Workspace;
@@ -51,8 +52,8 @@ pub async fn build(request: &Request, on_event: &mut dyn FnMut(Event)) -> Result
     check_space(workspace.path(), &origin)?;
     let hz = request.hz.unwrap_or_else(host_hz);
     let (tree, from) = match origin {
-        Origin::Tree(tree) if needs_mending(&tree) => return Err(not_mended(&tree)),
         Origin::Tree(tree) => {
+            refuse_broken(&tree)?;
             let from = tree.display().to_string();
             (tree, from)
         }

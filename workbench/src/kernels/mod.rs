@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod fragment;
 mod make;
+mod mend;
 mod processes;
 mod request;
 mod select;

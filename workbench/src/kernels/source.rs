@@ -9,6 +9,7 @@ use std::process::Command;
 use super::about::version;
 use super::apt::{Distribution, newest_known, package_version};
 use super::error::KernelError;
+use super::mend::mend;
 use super::processes::run;
 use super::request::Request;
 use super::workspace::Workspace;
@@ -138,37 +139,6 @@ fn release(makefile: &str) -> Option<String> {
     };
     let extra = value("EXTRAVERSION").unwrap_or_default();
     Some(format!("{}.{}.{}{extra}", value("VERSION")?, value("PATCHLEVEL")?, value("SUBLEVEL")?))
-}
-
-/// In Linux 5.10 the option's name lacks its `=`, so that its value begins with one, is no number, and is silently
-/// ignored: no run is like another.
-const BROKEN: &str = "__setup(\"time-travel-start\", ";
-const MENDED: &str = "__setup(\"time-travel-start=\", ";
-
-fn time_travel(tree: &Path) -> PathBuf {
-    tree.join("arch/um/kernel/time.c")
-}
-
-/// Whether the tree has that mistake.
-pub(super) fn needs_mending(tree: &Path) -> bool {
-    fs::read_to_string(time_travel(tree)).is_ok_and(|text| text.contains(BROKEN))
-}
-
-/// The refusal of a user's tree that has it.
-pub(super) fn not_mended(tree: &Path) -> KernelError {
-    let why = "in arch/um/kernel/time.c the option \"time-travel-start\" lacks its `=`, without which its value is \
-               ignored and no run is like another; this tree is yours and is not changed: add the `=`, or give a tarball \
-               of it (`git archive`), of which a copy is mended";
-    KernelError::NotSource { path: tree.to_owned(), why: why.to_owned() }
-}
-
-fn mend(tree: &Path) -> Result<(), KernelError> {
-    if !needs_mending(tree) {
-        return Ok(());
-    }
-    let path = time_travel(tree);
-    let text = fs::read_to_string(&path).map_err(KernelError::at(&path))?;
-    fs::write(&path, text.replace(BROKEN, MENDED)).map_err(KernelError::at(&path))
 }
 
 #[cfg(test)]

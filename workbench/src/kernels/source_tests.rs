@@ -13,11 +13,10 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("a writable folder");
 }
 
-fn tree(time: &str) -> tempfile::TempDir {
+fn tree() -> tempfile::TempDir {
     let room = room();
     write(&room.path().join("Makefile"), MAKEFILE);
     write(&room.path().join("arch/um/Kconfig"), "config UML_TIME_TRAVEL_SUPPORT\n\tbool\n");
-    write(&time_travel(room.path()), time);
     room
 }
 
@@ -36,11 +35,11 @@ fn a_folder_without_a_kernel_or_a_kernel_without_time_travel_is_refused_with_the
     let empty = room();
     let error = check_tree(empty.path()).expect_err("an empty folder").to_string();
     assert!(error.contains("expected the top of a kernel's source tree"), "{error}");
-    let old = tree("");
+    let old = tree();
     write(&old.path().join("arch/um/Kconfig"), "config UML\n\tbool\n");
     let error = check_tree(old.path()).expect_err("a kernel before 5.4").to_string();
     assert!(error.contains("time travel"), "{error}");
-    check_tree(tree("").path()).expect("a kernel's source");
+    check_tree(tree().path()).expect("a kernel's source");
 }
 
 #[test]
@@ -55,18 +54,6 @@ fn of_the_installed_tarballs_the_newest_that_is_new_enough_counts() {
         write(&room.path().join(name), "");
     }
     assert_eq!(installed(room.path()), Some(room.path().join("linux-source-7.2.tar.xz")));
-}
-
-#[test]
-fn the_option_without_its_sign_is_mended_once_and_nothing_else_changes() {
-    let broken = tree("a\n__setup(\"time-travel-start\", setup);\nb\n");
-    assert!(needs_mending(broken.path()));
-    mend(broken.path()).expect("our own tree");
-    let mended = "a\n__setup(\"time-travel-start=\", setup);\nb\n";
-    assert_eq!(fs::read_to_string(time_travel(broken.path())).expect("a file"), mended);
-    assert!(!needs_mending(broken.path()));
-    let error = not_mended(broken.path()).to_string();
-    assert!(error.contains("is not changed"), "{error}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ enum Failure {
     #[error("the virtual machine's kernel panicked:\n{0}")]
     Panic(String),
     #[error(
-        "the virtual machine ran out of memory: its kernel killed {program}; it had {} MiB, `memory \"{} MiB\"` in the scenario would give it more",
+        "the virtual machine ran out of memory: its kernel killed {program}; it had {} MiB, `memory \"{}MiB\"` in the scenario would give it more",
         .had_bytes >> 20,
         .had_bytes >> 19
     )]
