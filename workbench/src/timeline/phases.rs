@@ -65,14 +65,26 @@ fn sender(event: &Event) -> &str {
 /// `count` phases spread evenly over a step: one in each of as many equal parts.
 ///
 /// They do not stand at the edges of their parts: 2.048 s in 64 parts are 32 ms each, which is itself the step of a
-/// shorter timer, for which all phases would be one. Inside the parts they follow the radical inverse to base 2 (van
-/// der Corput), which spreads evenly whatever their number.
+/// shorter timer, for which all phases would be one. Inside the parts they follow the radical inverse (van der Corput)
+/// to base 3: steps are powers of 2, and every second, fourth, eighth, … of these places is spread as evenly as all.
 pub fn phases_ns(step_ns: u64, count: u32) -> impl Iterator<Item = u64> {
     (0..count).map(move |part| {
-        let place = (u128::from(part) << 32) + u128::from(part.reverse_bits());
-        let phase_ns = place * u128::from(step_ns) / (u128::from(count.max(1)) << 32);
+        let part_ns = |place: u64| u128::from(step_ns) * u128::from(place) / u128::from(count.max(1));
+        let (digits, scale) = radical_inverse(part);
+        let phase_ns = part_ns(part.into()) + part_ns(digits) / u128::from(scale);
         u64::try_from(phase_ns).unwrap_or(u64::MAX)
     })
+}
+
+/// The digits of `n` to base 3 in reverse behind the point, as a fraction: 5 is 12, so 0.21, which is 7/9.
+fn radical_inverse(n: u32) -> (u64, u64) {
+    let (mut rest, mut digits, mut scale) = (u64::from(n), 0, 1);
+    while rest > 0 {
+        digits = digits * 3 + rest % 3;
+        scale *= 3;
+        rest /= 3;
+    }
+    (digits, scale)
 }
 
 /// How far a range over these phases may fall short of the true one at either end: the widest space between two
@@ -194,22 +206,29 @@ mod tests {
 
     #[test]
     fn phases_are_one_in_each_part_and_apart_in_every_shorter_step() {
-        let step_ns = 2_048 * 1_000_000;
-        let phases: Vec<u64> = phases_ns(step_ns, 64).collect();
-        let part_ns = step_ns / 64;
-        assert!((0..).zip(&phases).all(|(part, phase)| phase / part_ns == part));
-        let mut within: Vec<u64> = phases.iter().map(|phase| phase % part_ns).collect();
-        within.sort_unstable();
-        assert!(within.windows(2).all(|pair| pair[1] - pair[0] == part_ns / 64), "{within:?}");
+        let widest_within = |step_ms: u64, shorter_ms: u64| {
+            let (step_ns, shorter_ns) = (step_ms * 1_000_000, shorter_ms * 1_000_000);
+            let phases: Vec<u64> = phases_ns(step_ns, 64).collect();
+            assert!((0..).zip(&phases).all(|(part, phase)| phase / (step_ns / 64) == part));
+            let mut within: Vec<u64> = phases.iter().map(|phase| phase % shorter_ns).collect();
+            within.sort_unstable();
+            within.push(within[0] + shorter_ns);
+            within.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap() / 1_000
+        };
+        // Of 64 phases in 32 ms none is further from the next than 1.6 ms, whichever step they are spread over.
+        for step_ms in [32, 256, 2_048, 16_384] {
+            assert!(widest_within(step_ms, 32) <= 1_600, "{step_ms}: {} us", widest_within(step_ms, 32));
+        }
     }
 
     #[test]
-    fn neighbours_are_at_most_one_and_a_half_parts_apart() {
+    fn neighbours_are_at_most_one_and_a_third_parts_apart() {
         for count in [2, 7, 8, 64, 4_096] {
             let part_ns = 2_048_000_000 / u64::from(count);
-            assert!((part_ns..=part_ns * 3 / 2 + 2).contains(&sampling_ns(2_048_000_000, count)), "{count}");
+            assert!((part_ns..=part_ns * 4 / 3 + 3).contains(&sampling_ns(2_048_000_000, count)), "{count}");
         }
         assert_eq!(phases_ns(4, 0).count(), 0);
+        assert_eq!([0, 1, 2, 3, 5].map(radical_inverse), [(0, 1), (1, 3), (2, 3), (1, 9), (7, 9)]);
     }
 
     #[test]
