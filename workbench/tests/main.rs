@@ -12,6 +12,7 @@ mod doctor;
 mod lab;
 mod language;
 mod normal;
+mod phases;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         doctor::trials(),
         lab::trials(),
         language::trials(),
+        phases::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

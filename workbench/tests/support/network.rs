@@ -16,6 +16,7 @@ pub fn origin(line: usize) -> Origin {
 /// Hosts with these names and links between them; link k has 10.k.0.1/24 and 10.k.0.2/24, neighbours pinned.
 pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
     let mut plan = Plan {
+        memory_bytes: 0,
         format_version: PLAN_FORMAT_VERSION,
         scenario: "by-hand".to_owned(),
         file: "by-hand.kdl".to_owned(),
@@ -31,6 +32,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
             env: BTreeMap::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            has_default_deadline: false,
             origin: origin(1),
         },
         expect: Expectations::default(),
