@@ -39,22 +39,33 @@ pub struct Stray {
 
 /// The longest single timer of the wheel that a run waited for. `None` where none is known.
 ///
-/// A sum of several timers, as the whole wait of a connect, counts by its last one: what passed since the last packet
-/// that the waiting host sent. That is a step too long for the timer, and may take the next level for its own: phases
-/// over too long a step are further apart, and miss nothing.
-pub fn longest_wheel_ns(timeline: &Timeline) -> Option<u64> {
-    let single_ns = |(index, event): (usize, &Event)| {
-        let wait = event.wait.as_ref()?;
-        let timer = wait.timer.as_ref().filter(|timer| timer.class == TimerClass::Wheel)?;
-        let since_ns = event.t_ns - wait.gap_ns;
-        let is_inside = |earlier: &&Event| {
-            earlier.kind == EventKind::Packet && sender(earlier) == sender(event) && earlier.t_ns > since_ns
-        };
-        let last = timeline.events[..index].iter().rev().find(is_inside).filter(|_| event.kind != EventKind::Packet);
-        let last_ns = last.map_or(u64::MAX, |last| event.t_ns.abs_diff(last.t_ns));
-        Some(timer.armed_ns.min(last_ns))
-    };
-    timeline.events.iter().enumerate().filter_map(single_ns).max()
+/// A sum of several timers, as the whole wait of a connect, counts by its last one: what the waits before the packets
+/// that the host sent meanwhile leave of it, if that explains the time since the last of them, else that time. The time
+/// is longer than the timer and may take the next level's step for its own: then phases are spread over too much, and
+/// none is missed.
+pub fn longest_wheel_ns(timeline: &Timeline, tick_ns: u64) -> Option<u64> {
+    let waits = timeline.events.iter().enumerate();
+    waits
+        .filter_map(|(index, event)| Some((index, event, wheel(event)?)))
+        .map(|(index, event, armed_ns)| {
+            let since_ns = event.t_ns - event.wait.as_ref().map_or(0, |wait| wait.gap_ns);
+            let is_inside = |earlier: &&Event| {
+                earlier.kind == EventKind::Packet && sender(earlier) == sender(event) && earlier.t_ns > since_ns
+            };
+            let inside: Vec<&Event> = timeline.events[..index].iter().filter(is_inside).collect();
+            let Some(last) = inside.last().filter(|_| event.kind != EventKind::Packet) else { return armed_ns };
+            let passed_ns = event.t_ns.abs_diff(last.t_ns);
+            let left_ns = armed_ns.saturating_sub(inside.iter().filter_map(|event| wheel(event)).sum());
+            let is_explained = left_ns <= passed_ns + tick_ns && passed_ns <= left_ns + left_ns / 63 * 8 + 2 * tick_ns;
+            if is_explained { left_ns } else { armed_ns.min(passed_ns) }
+        })
+        .max()
+}
+
+/// How long the timer of the wheel was armed that ended the wait before an event.
+fn wheel(event: &Event) -> Option<u64> {
+    let timer = event.wait.as_ref()?.timer.as_ref()?;
+    (timer.class == TimerClass::Wheel).then_some(timer.armed_ns)
 }
 
 /// The host that an event is of, or that a packet is from.
@@ -198,10 +209,13 @@ mod tests {
 
     #[test]
     fn a_sum_of_timers_counts_by_its_last_one() {
-        assert_eq!(longest_wheel_ns(&connect(1_020, 3_044)), Some(2_024_000_000));
+        let longest_ns = |timeline: &Timeline| longest_wheel_ns(timeline, 4_000_000);
+        assert_eq!(longest_ns(&connect(1_020, 3_044)), Some(2_000_000_000));
+        // Another connect's packet came between.
+        assert_eq!(longest_ns(&connect(1_500, 3_044)), Some(1_544_000_000));
         let unseen = Timeline { events: vec![event(3_044, "client", "connect failed", Some((3_044, 3_000)))] };
-        assert_eq!(longest_wheel_ns(&unseen), Some(3_000_000_000));
-        assert_eq!(longest_wheel_ns(&Timeline { events: Vec::new() }), None);
+        assert_eq!(longest_ns(&unseen), Some(3_000_000_000));
+        assert_eq!(longest_ns(&Timeline { events: Vec::new() }), None);
     }
 
     #[test]
