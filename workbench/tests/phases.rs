@@ -56,14 +56,13 @@ fn ranges() -> Result<(), Failed> {
     assert_eq!((&report["status"], &report["phases"]["count"]), (&"pass".into(), &8.into()), "{report}");
     assert_eq!((&report["seed"], &report["time_travel"]), (&0.into(), &"inf-cpu".into()));
     let tick_s = 1.0 / report["hz"].as_f64().ok_or("no hz")?;
-    let step_s = report["phases"]["step_s"].as_f64().ok_or("no step")?;
     let events = report["phases"]["events"].as_array().ok_or("no events")?;
-    // RTO after 1 s, the end after 3 s: never early by more than a jiffy, late by at most a step.
+    // RTO after 1 s, the end after 3 s: never early by more than a jiffy, late by at most a step of each timer.
     for (timer, armed_s) in [("RTO", 1.0), ("SYN retries", 3.0)] {
         let event = events.iter().find(|event| event["timer"]["name"] == timer).ok_or(timer)?;
         let end = |name: &str| event[name].as_f64().ok_or_else(|| format!("{timer} has no {name}"));
         let (low_s, high_s) = (end("gap_min_s")?, end("gap_max_s")?);
-        assert!(armed_s - tick_s <= low_s && high_s <= armed_s + step_s + tick_s, "{low_s}..{high_s}");
+        assert!(armed_s - tick_s <= low_s && high_s <= armed_s * 71.0 / 63.0 + tick_s, "{low_s}..{high_s}");
         assert!(high_s - low_s > tick_s, "{timer} is always {low_s}");
         // What 64 phases of Linux 5.10 to 7.2 gave at this HZ, and a jiffy either way.
         if report["hz"] == 250 && timer == "SYN retries" {
@@ -161,65 +160,107 @@ impl Connect {
         Some(Self { phase_ns: ns(&report["phase_s"])? + syn_ns, syn_ns: *syn_ns, after_ns })
     }
 
-    /// How far two are apart at most; `None` if not the same was sent.
-    fn apart_ns(&self, other: &Self) -> Option<i64> {
+    /// How much later this one's retransmissions and its end are; `None` if not the same was sent.
+    fn later_ns(&self, other: &Self) -> Option<(Vec<i64>, i64)> {
         let pairs = self.after_ns.iter().zip(&other.after_ns);
-        (self.after_ns.len() == other.after_ns.len()).then(|| pairs.map(|(a, b)| (a - b).abs()).max().unwrap_or(0))
+        let mut later: Vec<i64> = pairs.map(|(a, b)| a - b).collect();
+        let end_ns = later.pop()?;
+        (self.after_ns.len() == other.after_ns.len()).then_some((later, end_ns))
     }
 }
 
-/// A SYN of a virtual run that leaves at the same place in the wheel's cycle, or within a microsecond of it, takes the
-/// same time to be given up.
+/// What comparing host runs with virtual ones came to.
+#[derive(Debug, Default)]
+struct Agreement {
+    apart_ns: Vec<i64>,
+    /// Runs in which not the same packets were sent: a kernel under load skips a SYN now and then.
+    other_packets: usize,
+    /// Runs whose program learnt of the end too late, all packets in time: it had no processor.
+    late: usize,
+    too_far: Vec<String>,
+}
+
+/// Makes `count` host runs, each beside a virtual one whose SYN leaves at the same place in the wheel's cycle. Returns
+/// how many have to be made again.
+fn beside(agreement: &mut Agreement, scenario: &str, sample: &Value, count: usize) -> Result<usize, Failed> {
+    let of = |report: &Value| Connect::of(report).ok_or_else(|| format!("no connect in {report}"));
+    let (name, hz) = (sample["run"].as_str().ok_or("no name")?, sample["hz"].as_u64().ok_or("no hz")?);
+    let cycle_ns = (CYCLE_JIFFIES * 1_000_000_000 / hz) as i64;
+    let sample = of(sample)?;
+    let mut command = workbench();
+    command.args(["run", scenario, "--only", name, "--no-snapshot", "--jobs", "9", "--repeat", &count.to_string()]);
+    let mut again = 0;
+    for report in reports(&mut command)? {
+        let real = of(&report)?;
+        let phase = format!("{}ns", (real.phase_ns - sample.syn_ns).rem_euclid(cycle_ns));
+        let mut virtual_run = virtual_engine()?;
+        let matched = of(&first(virtual_run.args([scenario, "--only", name, "--no-snapshot", "--phase", &phase]))?)?;
+        let words = || format!("{name} at {phase}: {:?} and {:?}", real.after_ns, matched.after_ns);
+        match real.later_ns(&matched) {
+            None => agreement.other_packets += 1,
+            Some((packets, _)) if packets.iter().any(|ns| ns.abs() > APART_NS) => agreement.too_far.push(words()),
+            Some((_, end_ns)) if end_ns < -APART_NS => agreement.too_far.push(words()),
+            Some((_, end_ns)) if end_ns > APART_NS => {
+                println!("late: {}", words());
+                agreement.late += 1;
+                again += 1;
+            }
+            Some((packets, end_ns)) => {
+                agreement.apart_ns.push(packets.iter().chain([&end_ns]).map(|ns| ns.abs()).max().unwrap_or(0));
+            }
+        }
+    }
+    Ok(again)
+}
+
+/// A SYN of a virtual run that leaves at the same place in the wheel's cycle is sent again and given up after the same
+/// time. A program that had no processor when the kernel woke it learns late of the end: such a run is made again, at
+/// most twice, and counted. One that is early, or whose packets are late, is a difference.
 fn host_and_virtual() -> Result<Completion, Failed> {
     let skip = |why: &str| Ok(Completion::ignored_with(why.to_owned()));
     if let Some(why) = no_labs() {
         return skip(why);
     }
-    if let Err(why) = virtual_engine() {
-        return skip(&why);
-    }
+    let mut virtual_run = match virtual_engine() {
+        Ok(command) => command,
+        Err(why) => return skip(&why),
+    };
     let scenario = "scenarios/syn-retries-0.kdl";
-    let repeat = REPEATS.to_string();
-    let mut command = workbench();
-    command.args(["run", scenario, "--no-snapshot", "--repeat", &repeat, "--jobs", "9"]);
-    let host = reports(&mut command)?;
-    if host[0]["phase_s"].is_null() {
+    let host = first(workbench().args(["run", scenario, "--only", "nc", "--no-snapshot"]))?;
+    let samples = reports(virtual_run.args([scenario, "--no-snapshot"]))?;
+    if host["phase_s"].is_null() {
         return skip("this machine's jiffies clock could not be read");
     }
-    let mut virtual_run = virtual_engine()?;
-    let samples = reports(virtual_run.args([scenario, "--no-snapshot"]))?;
-    let hz = host[0]["hz"].as_u64().ok_or("no hz")?;
-    if samples[0]["hz"] != hz {
-        return skip(&format!("this machine has HZ={hz}, the kernel of the virtual engine HZ={}", samples[0]["hz"]));
+    if samples[0]["hz"] != host["hz"] {
+        return skip(&format!(
+            "this machine has HZ={}, the virtual engine's kernel HZ={}",
+            host["hz"], samples[0]["hz"]
+        ));
     }
-    let cycle_ns = (CYCLE_JIFFIES * 1_000_000_000 / hz) as i64;
-    let (mut apart, mut other_packets, mut stalled) = (Vec::new(), 0, 0);
-    for report in &host {
-        let name = report["run"].as_str().ok_or("a run without a name")?;
-        let of = |report: &Value| Connect::of(report).ok_or_else(|| format!("no connect in {report}"));
-        let sample = of(samples.iter().find(|sample| sample["run"] == name).ok_or("no such virtual run")?)?;
-        if report["status"] == "inconclusive" {
-            stalled += 1;
-            continue;
-        }
-        let real = of(report)?;
-        let phase = format!("{}ns", (real.phase_ns - sample.syn_ns).rem_euclid(cycle_ns));
-        let mut virtual_run = virtual_engine()?;
-        let matched = of(&first(virtual_run.args([scenario, "--only", name, "--no-snapshot", "--phase", &phase]))?)?;
-        match real.apart_ns(&matched) {
-            Some(ns) => apart.push((ns, format!("{name} at {phase}: {:?} and {:?}", real.after_ns, matched.after_ns))),
-            None => other_packets += 1,
+    let mut agreement = Agreement::default();
+    for sample in &samples {
+        let mut wanted = REPEATS;
+        for _ in 0..3 {
+            if wanted > 0 {
+                wanted = beside(&mut agreement, scenario, sample, wanted)?;
+            }
         }
     }
-    let most = apart.iter().max().ok_or("no host run to compare")?;
-    let mean_ns = apart.iter().map(|(ns, _)| ns).sum::<i64>() / apart.len() as i64;
+    let Agreement { apart_ns, other_packets, late, too_far } = agreement;
+    let most_ns = *apart_ns.iter().max().ok_or("no host run could be compared")?;
+    let mean_ns = apart_ns.iter().sum::<i64>() / apart_ns.len() as i64;
     println!(
-        "{} host runs at their own phase: at most {:.3} ms apart, {:.3} ms in the mean; {other_packets} with other \
-         packets, {stalled} on a machine that stood still",
-        apart.len(),
-        most.0 as f64 / 1e6,
+        "{} host runs at their own phase: at most {:.3} ms apart, {:.3} ms in the mean; {other_packets} more with other \
+         packets, {late} more whose program woke late",
+        apart_ns.len(),
+        most_ns as f64 / 1e6,
         mean_ns as f64 / 1e6
     );
-    let too_far: Vec<&str> = apart.iter().filter(|(ns, _)| *ns > APART_NS).map(|(_, words)| words.as_str()).collect();
-    if too_far.is_empty() { Ok(Completion::Completed) } else { Err(too_far.join("\n").into()) }
+    if !too_far.is_empty() {
+        return Err(too_far.join("\n").into());
+    }
+    if apart_ns.len() < 2 * REPEATS {
+        return skip("this machine is too busy: too few runs can be compared");
+    }
+    Ok(Completion::Completed)
 }
