@@ -13,6 +13,7 @@ mod kernels;
 mod lab;
 mod language;
 mod normal;
+mod phases;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         kernels::trials(),
         lab::trials(),
         language::trials(),
+        phases::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

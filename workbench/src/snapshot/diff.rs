@@ -17,6 +17,21 @@ use super::render::{Columns, seconds};
 ///               allowed 2.995 s to 3.442 s: SYN retries is on the timer wheel: …
 /// ```
 pub fn render_diff(comparison: &Comparison, color: bool) -> String {
+    render(comparison, Sides { expected: "in the snapshot only", observed: "not in the snapshot" }, color)
+}
+
+/// The same for two runs of one kernel of which only the phase differs.
+pub fn render_phases_diff(comparison: &Comparison, color: bool) -> String {
+    render(comparison, Sides { expected: "at the default phase only", observed: "not at the default phase" }, color)
+}
+
+/// Where an event is that only one side has.
+struct Sides {
+    expected: &'static str,
+    observed: &'static str,
+}
+
+fn render(comparison: &Comparison, sides: Sides, color: bool) -> String {
     let paint = Paint { color };
     let mut out = Vec::new();
     out.extend(headline(comparison.outcome).map(|line| paint.bold(line)));
@@ -33,7 +48,7 @@ pub fn render_diff(comparison: &Comparison, color: bool) -> String {
     }
     let columns = Columns::of(comparison.rows.iter().map(line_of));
     for row in &comparison.rows {
-        out.extend(row_text(row, &columns, &paint));
+        out.extend(row_text(row, &columns, &sides, &paint));
     }
     if !comparison.remarks.is_empty() {
         out.push(String::new());
@@ -55,13 +70,13 @@ fn line_of(row: &Row) -> &ClaimLine {
     line
 }
 
-fn row_text(row: &Row, columns: &Columns, paint: &Paint) -> Vec<String> {
+fn row_text(row: &Row, columns: &Columns, sides: &Sides, paint: &Paint) -> Vec<String> {
     match row {
         Row::Same(line) => vec![format!("  {}", columns.event(line))],
         Row::Missing(line) => {
-            vec![paint.red(&format!("- {} (in the snapshot only)", columns.event(line)))]
+            vec![paint.red(&format!("- {} ({})", columns.event(line), sides.expected))]
         }
-        Row::Extra(line) => vec![paint.green(&format!("+ {} (not in the snapshot)", columns.event(line)))],
+        Row::Extra(line) => vec![paint.green(&format!("+ {} ({})", columns.event(line), sides.observed))],
         Row::Changed(line, mismatch) => {
             let margin = " ".repeat(columns.text_start() + 2);
             let mut lines = vec![paint.yellow(&format!("~ {}", columns.event(line)))];
