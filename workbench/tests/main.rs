@@ -11,6 +11,7 @@ mod cli;
 mod doctor;
 mod lab;
 mod language;
+mod netem;
 mod normal;
 mod scenarios;
 mod strace_oracle;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         doctor::trials(),
         lab::trials(),
         language::trials(),
+        netem::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),
