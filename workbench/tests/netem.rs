@@ -8,6 +8,7 @@ mod chance;
 mod dice;
 mod exact;
 mod jitter;
+mod tc;
 mod traffic;
 
 use std::fmt::Debug;
@@ -15,7 +16,7 @@ use std::fmt::Debug;
 use libtest_mimic::{Completion, Failed, Trial};
 
 pub fn trials() -> Vec<Trial> {
-    [chance::trials(), exact::trials(), jitter::trials()].into_iter().flatten().collect()
+    [chance::trials(), exact::trials(), jitter::trials(), tc::trials()].into_iter().flatten().collect()
 }
 
 fn claim(what: &str, holds: bool) -> Result<Completion, Failed> {

@@ -158,8 +158,9 @@ fn add_netem(fields: &mut Fields<'_, '_>, link: &mut Link, from: &Option<Spanned
     }
 }
 
-/// What overtakes in a netem needs another one for the cable's delay, and copies in one of two netems are copied again,
-/// or refused since Linux 6.16 (net/sched/sch_netem.c, `check_netem_in_tree`).
+/// What overtakes needs a netem of its own, below that of the cable's delay. A copy made there begins at the upper one
+/// again (net/sched/sch_netem.c, `netem_enqueue`: `rootq`): it would travel the cable twice, and be copied once more by
+/// kernels that do not mark it as a copy.
 fn check_overtaking(fields: &mut Fields<'_, '_>, link: &Link) {
     let has_delay = link.delay_ns.as_ref().is_some_and(|delay| delay.value > 0);
     let both = |netem: &&Spanned<Netem>| netem.value.reorder.is_some() && netem.value.duplicate.is_some();

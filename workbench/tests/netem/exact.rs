@@ -10,8 +10,8 @@ use crate::support::virtual_engine::{evidence, virtual_trial};
 
 const MS: i64 = 1_000_000;
 
-/// How late a packet may be: the clock of a User-Mode Linux guest counts in steps of 128 ns or so, and a timer is set
-/// for no less than a microsecond (TIMER_MIN_DELTA in arch/um/kernel/time.c). Never early.
+/// How late a packet may be: the clock of a User-Mode Linux guest counts in steps of 128 ns or so, and its timer is set
+/// for no less than 500 ns (TIMER_MIN_DELTA in arch/um/include/linux/time-internal.h). It is never early.
 const LATEST_NS: i64 = 2_000;
 
 pub fn trials() -> Vec<Trial> {

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         virtual_trial("netem_jitter_pareto_has_a_long_tail", pareto),
         virtual_trial("netem_jitter_paretonormal_lies_between", pareto_normal),
         virtual_trial("netem_jitter_correlation_makes_neighbours_alike_where_the_kernel_keeps_it", correlation),
+        virtual_trial("netem_slots_have_the_shape_that_is_declared", slots),
     ]
 }
 
@@ -129,6 +130,25 @@ fn correlation() -> Result<Completion, Failed> {
         let covariance = products.sum::<f64>() / (values.len() - 1) as f64;
         near("correlation of neighbours", covariance / seen.deviation.powi(2), alike, FIVE_ERRORS)?;
         near("deviation", seen.deviation, deviation, FIVE_ERRORS * deviation)?;
+    }
+    Ok(Completion::Completed)
+}
+
+fn slots() -> Result<Completion, Failed> {
+    // One packet for each slot: the time from one to the next is the slot's.
+    for (shape, below) in [("normal", 0.5), ("pareto", 0.7037)] {
+        let slot = format!("slot distribution={shape} delay=\"100ms\" jitter=\"20ms\" packets=1");
+        let link = format!("netem from=client limit=2000 {{ {slot}; }}");
+        let seen = Traffic { then: "read -t 200", ..Traffic::through(&link, COUNT) }.run(1)?;
+        let times: Vec<i64> = seen.arrived().map(|packet| packet.t_ns).collect();
+        let gaps = times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e6);
+        let values: Vec<f64> = gaps.map(|ms| (ms - MEAN_MS) / JITTER_MS).collect();
+        claim("all arrive", values.len() == COUNT as usize - 1)?;
+        are_within(&values, -4.0, 4.0)?;
+        share_of(&format!("{shape}: below the mean"), &values, |value| value < 0.0, below)?;
+        if shape == "normal" {
+            share_of("within one jitter", &values, |value| value.abs() < 1.0, 0.6827)?;
+        }
     }
     Ok(Completion::Completed)
 }
