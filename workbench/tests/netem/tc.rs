@@ -59,28 +59,6 @@ fn table() -> Vec<(&'static str, Value)> {
         ("delay=\"100ms\" jitter=\"10ms\" correlation=\"25%\"", json!({ "delay": delay(0.1, 0.01, 0.25) })),
         // tc reads ticks of 64 ns and prints whole microseconds.
         ("delay=\"16us\" jitter=\"8us\" distribution=pareto", json!({ "delay": delay(0.000_016, 0.000_008, 0.0) })),
-        ("loss=\"30%\"", json!({ "loss-random": { "loss": 0.3, "correlation": 0 } })),
-        (
-            "loss=\"0.3%\" loss-correlation=\"10%\" ecn",
-            json!({ "loss-random": { "loss": 0.003, "correlation": 0.1 }, "ecn": true }),
-        ),
-        (
-            "{ loss random p=\"5%\" correlation=\"50%\"; }",
-            json!({ "loss-random": { "loss": 0.05, "correlation": 0.5 } }),
-        ),
-        (
-            "{ loss state p13=\"1%\" p31=\"2%\" p32=\"3%\" p23=\"4%\" p14=\"5%\"; }",
-            json!({ "loss-state": { "p13": 0.01, "p31": 0.02, "p32": 0.03, "p23": 0.04, "p14": 0.05 } }),
-        ),
-        (
-            "{ loss state p13=\"1%\"; }",
-            json!({ "loss-state": { "p13": 0.01, "p31": 0.99, "p32": 0, "p23": 1, "p14": 0 } }),
-        ),
-        (
-            "{ loss gemodel p=\"1%\" r=\"10%\" \"1-h\"=\"70%\" \"1-k\"=\"0.1%\"; }",
-            json!({ "loss-gemodel": { "p": 0.01, "r": 0.1, "1-h": 0.7, "1-k": 0.001 } }),
-        ),
-        ("{ loss gemodel p=\"1%\"; }", json!({ "loss-gemodel": { "p": 0.01, "r": 0.99, "1-h": 1, "1-k": 0 } })),
         (
             "duplicate=\"1%\" duplicate-correlation=\"50%\"",
             json!({ "duplicate": { "duplicate": 0.01, "correlation": 0.5 } }),
@@ -112,6 +90,34 @@ fn table() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The same for the models of loss; what a scenario leaves out has tc's defaults.
+fn losses() -> Vec<(&'static str, Value)> {
+    vec![
+        ("loss=\"30%\"", json!({ "loss-random": { "loss": 0.3, "correlation": 0 } })),
+        (
+            "loss=\"0.3%\" loss-correlation=\"10%\" ecn",
+            json!({ "loss-random": { "loss": 0.003, "correlation": 0.1 }, "ecn": true }),
+        ),
+        (
+            "{ loss random p=\"5%\" correlation=\"50%\"; }",
+            json!({ "loss-random": { "loss": 0.05, "correlation": 0.5 } }),
+        ),
+        (
+            "{ loss state p13=\"1%\" p31=\"2%\" p32=\"3%\" p23=\"4%\" p14=\"5%\"; }",
+            json!({ "loss-state": { "p13": 0.01, "p31": 0.02, "p32": 0.03, "p23": 0.04, "p14": 0.05 } }),
+        ),
+        (
+            "{ loss state p13=\"1%\"; }",
+            json!({ "loss-state": { "p13": 0.01, "p31": 0.99, "p32": 0, "p23": 1, "p14": 0 } }),
+        ),
+        (
+            "{ loss gemodel p=\"1%\" r=\"10%\" \"1-h\"=\"70%\" \"1-k\"=\"0.1%\"; }",
+            json!({ "loss-gemodel": { "p": 0.01, "r": 0.1, "1-h": 0.7, "1-k": 0.001 } }),
+        ),
+        ("{ loss gemodel p=\"1%\"; }", json!({ "loss-gemodel": { "p": 0.01, "r": 0.99, "1-h": 1, "1-k": 0 } })),
+    ]
+}
+
 /// With what tc prints of every netem.
 fn options(said: &Value) -> Value {
     let mut options = json!({ "limit": 1000, "ecn": false, "gap": 0 });
@@ -140,7 +146,7 @@ fn parameters() -> Result<Completion, Failed> {
     if let Some(why) = is_lacking() {
         return Ok(Completion::ignored_with(why));
     }
-    for (netem, said) in table() {
+    for (netem, said) in table().into_iter().chain(losses()) {
         let link = format!("netem from=client {netem}");
         let seen = Traffic { then: SHOW, ..Traffic::through(&link, 1) }.run(1)?;
         let mut seen = qdisc(&seen, "1:")?["options"].take();
