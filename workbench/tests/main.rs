@@ -12,6 +12,7 @@ mod doctor;
 mod kernels;
 mod lab;
 mod language;
+mod netem;
 mod normal;
 mod phases;
 mod scenarios;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         kernels::trials(),
         lab::trials(),
         language::trials(),
+        netem::trials(),
         phases::trials(),
         scenarios::trials(),
         strace_oracle::trials(),

@@ -8,7 +8,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{no_labs, scenario, scratch, texts, virtual_engine, workbench};
+use crate::support::virtual_engine::virtual_engine;
+use crate::support::{no_labs, scenario, scratch, texts, workbench};
 
 /// Jiffies after which all steps of the wheel begin together again, as `--phase` counts them.
 const CYCLE_JIFFIES: u64 = 8u64.pow(5);

@@ -57,16 +57,6 @@ pub fn no_labs() -> Option<&'static str> {
         .as_deref()
 }
 
-/// `workbench run --engine virtual`, to be completed; or why there is no kernel for it.
-pub fn virtual_engine() -> Result<Command, String> {
-    if std::env::var_os("WB_IMAGE").is_none() {
-        return Err("no kernel for the virtual engine".to_owned());
-    }
-    let mut command = workbench();
-    command.args(["run", "--engine", "virtual"]);
-    Ok(command)
-}
-
 /// A trial that needs labs: skipped, with the reason, where there are none.
 pub fn lab_trial(name: &'static str, body: fn() -> Result<(), Failed>) -> Trial {
     Trial::ignorable_test(name, move || match no_labs() {
