@@ -161,7 +161,7 @@ fn machines_killed() -> Result<Completion, Failed> {
     let (folder, home) = (scratch(), scratch());
     let file = scenario(folder.path(), "busy.kdl", BUSY);
     let before = traces(home.path());
-    let signals = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGSEGV];
+    let signals = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
     let mut seen = 0;
     for moment in 0..100_u64 {
         let mut child = start_machine(&file, home.path())?;
