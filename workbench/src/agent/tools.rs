@@ -18,10 +18,10 @@ const PATIENCE_NS: i64 = 2_000_000_000;
 /// More programs than this in one run are somebody's shell script.
 const MOST_PROGRAMS: usize = 4;
 
-/// The versions of `programs`, `known` ones without asking.
+/// The versions of `programs`, those in one of `known` without asking.
 pub fn versions(
     programs: &[String],
-    known: &BTreeMap<String, String>,
+    known: &[&BTreeMap<String, String>],
     env: &[(String, String)],
 ) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
@@ -30,7 +30,7 @@ pub fn versions(
         if versions.contains_key(name) || versions.len() == MOST_PROGRAMS {
             continue;
         }
-        let version = known.get(name).cloned().or_else(|| ask(program, env));
+        let version = known.iter().find_map(|known| known.get(name)).cloned().or_else(|| ask(program, env));
         versions.insert(name.to_owned(), version.unwrap_or_else(|| "unknown".to_owned()));
     }
     versions

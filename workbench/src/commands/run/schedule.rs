@@ -115,7 +115,7 @@ async fn run_one(
     let job = Job {
         plan: Plan::clone(&task.plan),
         engine: task.engine.kind(),
-        known_tools: if is_host { known_tools } else { BTreeMap::new() },
+        known_tools,
         jiffies: jiffies.filter(|_| is_host),
         guest: task.guest,
     };
