@@ -2,12 +2,13 @@
 //!
 //! The process has one thread and one poll loop; in virtual time nothing in it ticks.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
 
 use super::stdio::Stdin;
 use super::watch::{Command, Seen, Watch};
-use super::{Job, Outcome, Refused, Unsupported, clock, jiffies, tools, world};
+use super::{Job, Outcome, Refused, Unsupported, clock, guest, jiffies, tools, world};
 use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process};
 use crate::lab::{Lab, LabError};
 use crate::plan::{Plan, RequirementKind};
@@ -86,13 +87,14 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         0 => {}
         frames => blind_spots.push(format!("the relay that keeps the links' delays lost {frames} frames")),
     }
+    let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: machine(job, jiffies.as_ref(), &seen, &lab),
         plan: plan.clone(),
         setup: lab.notes().to_vec(),
         sysctls,
-        tools: tools::versions(&programs(&seen.processes), &[&asked, &job.known_tools], &env),
+        tools: tools::versions(&programs(&seen.processes), &[&asked, &known_tools], &env),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,

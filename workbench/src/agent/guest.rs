@@ -4,6 +4,7 @@
 //! [`FOLDER_FD`] of the process that *is* the machine; hostfs opens it by that number, so that no name of it stands on
 //! the kernel's command line, which is mixed into the kernel's randomness.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -14,7 +15,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
 
 use super::Job;
-use crate::sys::fork::{Forked, fork};
+use crate::sys::fork::{self, Forked, fork};
 use crate::sys::random::{SEED_BYTES, credit};
 
 /// The number that the engine gives the folder's descriptor.
@@ -25,6 +26,13 @@ pub const JOB_FILE: &str = "job.json";
 
 /// What it finds there afterwards, made beforehand: the outcome, one line of JSON.
 pub const OUTCOME_FILE: &str = "outcome.json";
+
+/// And what earlier runs have told of programs' versions, as JSON. It is read after the run, through descriptor
+/// [`KNOWN_TOOLS_FD`]: where the agent keeps its memory depends on what it has read, and shows in addresses.
+pub const KNOWN_TOOLS_FILE: &str = "known-tools.json";
+
+/// Its descriptor in the agent, which has but a few when it starts.
+pub(super) const KNOWN_TOOLS_FD: i32 = 100;
 
 /// Where the folder is mounted for as long as it takes to open both files. Every distribution has it, and a lab hides
 /// what is there.
@@ -40,7 +48,7 @@ const MOUNT_POINT: &str = "/tmp";
 pub fn init(agent: impl FnOnce(i32) -> u8) -> Result<u8, String> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).map_err(failed("mount /proc"))?;
-    let (job_file, mut outcome) = open_folder().map_err(failed("open the folder of job and outcome"))?;
+    let (job_file, known_tools, mut outcome) = open_folder().map_err(failed("open the folder of job and outcome"))?;
     let job: Job = serde_json::from_reader(BufReader::new(&job_file)).map_err(failed("read the job"))?;
     let guest = job.guest.ok_or_else(|| "expected a job for a virtual machine, found one for the host".to_owned())?;
     seed_randomness(guest.seed).map_err(failed("seed the random number generator"))?;
@@ -48,7 +56,7 @@ pub fn init(agent: impl FnOnce(i32) -> u8) -> Result<u8, String> {
     let (line_read, line_write) = pipe2(OFlag::O_CLOEXEC).map_err(failed("make a pipe"))?;
     match fork().map_err(failed("fork"))? {
         Forked::Child => {
-            take_streams(job_file, line_write).map_err(failed("set up the agent's streams"))?;
+            take_streams(job_file, line_write, known_tools).map_err(failed("set up the agent's streams"))?;
             Ok(agent(1))
         }
         Forked::Parent(_) => {
@@ -66,21 +74,23 @@ fn failed<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> String 
     move |error| format!("cannot {what}: {error}")
 }
 
-/// The job's file, at its start, and the outcome's, to write.
-fn open_folder() -> io::Result<(File, File)> {
+/// The files of the job and of known tools, to read, and the outcome's, to write.
+fn open_folder() -> io::Result<(File, File, File)> {
     let folder = format!("/proc/self/fd/{FOLDER_FD}");
     // Not this machine's /proc: hostfs hands the path to the host, where it means the machine's own process.
     mount(Some("none"), MOUNT_POINT, Some("hostfs"), MsFlags::empty(), Some(folder.as_str()))?;
     let job = File::open(format!("{MOUNT_POINT}/{JOB_FILE}"));
+    let known_tools = File::open(format!("{MOUNT_POINT}/{KNOWN_TOOLS_FILE}"));
     let outcome = OpenOptions::new().write(true).open(format!("{MOUNT_POINT}/{OUTCOME_FILE}"));
     umount2(MOUNT_POINT, MntFlags::MNT_DETACH)?;
-    Ok((job?, outcome?))
+    Ok((job?, known_tools?, outcome?))
 }
 
 /// Standard input is the job, output the pipe; what is said to standard error is for the kernel's log.
-fn take_streams(mut job: File, line: OwnedFd) -> io::Result<()> {
+fn take_streams(mut job: File, line: OwnedFd, known_tools: File) -> io::Result<()> {
     io::Seek::rewind(&mut job)?;
     dup2_stdin(&job)?;
+    fork::keep_as(known_tools, KNOWN_TOOLS_FD)?;
     dup2_stdout(&line)?;
     dup2_stderr(
         &OpenOptions::new()
@@ -89,6 +99,12 @@ fn take_streams(mut job: File, line: OwnedFd) -> io::Result<()> {
             .or_else(|_| OpenOptions::new().write(true).open("/dev/null"))?,
     )?;
     Ok(())
+}
+
+/// What earlier runs have told of programs' versions; nothing on the host engine.
+pub(super) fn known_tools() -> BTreeMap<String, String> {
+    let text = std::fs::read(format!("/proc/self/fd/{KNOWN_TOOLS_FD}")).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// Without a seed, the first that asks for randomness waits a second for the kernel to gather some.

@@ -13,7 +13,7 @@ mod watch;
 mod world;
 
 pub use execute::execute;
-pub use guest::{FOLDER_FD, JOB_FILE, OUTCOME_FILE, init};
+pub use guest::{FOLDER_FD, JOB_FILE, KNOWN_TOOLS_FILE, OUTCOME_FILE, init};
 pub use isolation::{IsolationError, enter};
 pub use jiffies::read as read_jiffies;
 pub use message::{Guest, Job, Outcome, Refused, Unsupported};

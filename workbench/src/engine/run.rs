@@ -58,12 +58,13 @@ pub struct Share {
 /// # Errors
 ///
 /// [`EngineError`] when there is no outcome at all; a lab that could not be built is an outcome.
-pub async fn run(job: Job, engine: &Engine, share: Share) -> Result<Outcome, EngineError> {
+pub async fn run(mut job: Job, engine: &Engine, share: Share) -> Result<Outcome, EngineError> {
     match engine {
         Engine::Host => host::run(&job).await,
         Engine::Virtual(kernel) => {
             let Share { cpu, programs_at_most_ns } = share;
-            virtual_time::run(&Order { job, kernel: kernel.clone(), cpu, programs_at_most_ns }).await
+            let known_tools = std::mem::take(&mut job.known_tools);
+            virtual_time::run(&Order { job, known_tools, kernel: kernel.clone(), cpu, programs_at_most_ns }).await
         }
     }
 }

@@ -101,6 +101,22 @@ fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives a file this descriptor's number, for good. Only for a forked child in which nobody uses what had that number.
+///
+/// # Errors
+///
+/// `dup2`'s errno.
+pub fn keep_as(file: std::fs::File, number: i32) -> io::Result<()> {
+    // SAFETY: takes numbers only; by the contract above nobody in this process owns `number`.
+    if unsafe { libc::dup2(file.as_raw_fd(), number) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if file.as_raw_fd() == number {
+        std::mem::forget(file);
+    }
+    Ok(())
+}
+
 /// Ends the process at once: no destructors, no exit handlers, no flushing, which belong to the process forked from.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit takes any code, touches no memory of this process and does not return.

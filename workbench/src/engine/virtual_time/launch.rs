@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::order::Order;
 use super::scratch::{Scratch, ScratchError};
 use super::watch::{Suspect, Terms, Watched, watch};
-use crate::agent::{JOB_FILE, OUTCOME_FILE, Outcome};
+use crate::agent::{JOB_FILE, KNOWN_TOOLS_FILE, OUTCOME_FILE, Outcome};
 use crate::evidence::TimeTravel;
 use crate::sys::machine::NOT_STARTED;
 
@@ -113,6 +113,7 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
     let job = serde_json::to_vec(&order.job).map_err(Failure::Garbled)?;
     scratch.write(JOB_FILE, &job)?;
     scratch.write(OUTCOME_FILE, &[])?;
+    scratch.write(KNOWN_TOOLS_FILE, &serde_json::to_vec(&order.known_tools).map_err(Failure::Garbled)?)?;
     let time_travel = order.job.guest.as_ref().map_or(TimeTravel::InfCpu, |guest| guest.time_travel);
     let mut machine = Machine::start(&order.kernel, memory_bytes, time_travel, order.cpu, &scratch)
         .map_err(|e| Failure::Os("start", e))?;

@@ -1,5 +1,6 @@
 //! What a launcher is told to do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ impl Kernel {
 pub struct Order {
     /// What its agent is to do; `guest` is there.
     pub job: Job,
+    /// Versions of programs that are known already; not in the job, which is the same in every repeat.
+    pub known_tools: BTreeMap<String, String>,
     /// The kernel.
     pub kernel: Kernel,
     /// The processor that it may use. A machine and its processes take turns; on two processors each system call waits
