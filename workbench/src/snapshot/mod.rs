@@ -23,7 +23,7 @@ pub use diff::render_diff;
 pub use file::{Snapshot, StoreError};
 pub use parse::ClaimsError;
 pub use pending::{Change, Pending, pending_for, unreferenced};
-pub use recording::{Phases, Recording};
+pub use recording::{Holds, Phases, Recording};
 pub use review::{Reviewed, list_pending, review};
 pub use store::{Checked, Store};
 pub use tolerance::{ARMED_NS, Band, SCHEDULING_NS, START_NS, Tolerance};

@@ -175,7 +175,7 @@ impl Conclude<'_> {
             return Ok(Held::default());
         }
         let store = Store::for_scenario(path)?;
-        let run = &evidence.plan.run;
+        let run = &evidence.plan.snapshot_name(&evidence.machine.kernel);
         let tolerance = Tolerance::of(&evidence.machine, evidence.lateness.max_ns);
         let may_write = !self.args.ci && !self.args.accept && is_believed;
         let checked = store.check(run, observed, &tolerance, may_write)?;
