@@ -20,6 +20,7 @@ mod support;
 mod traced;
 mod tracer;
 mod tshark_oracle;
+mod virtual_time;
 
 fn main() -> ExitCode {
     // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         structure::trials(),
         tracer::trials(),
         tshark_oracle::trials(),
+        virtual_time::trials(),
     ]
     .into_iter()
     .flatten()

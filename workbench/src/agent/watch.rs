@@ -146,8 +146,9 @@ impl Watch {
         while self.ended.is_none() {
             let left_ns = self.deadline_ns.map(|d| self.zero_ns + d as i64 - monotonic_ns());
             if left_ns.is_some_and(|left| left <= 0) {
-                self.tracer.kill();
+                // Before the kill: what the command's sockets send as it dies is no part of the story.
                 self.ended = Some((monotonic_ns(), Ending::Deadline));
+                self.tracer.kill();
                 break;
             }
             self.wait_and_take(left_ns)?;

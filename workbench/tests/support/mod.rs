@@ -9,6 +9,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 pub mod capture;
 pub mod namespace;
 pub mod network;
+pub mod virtual_engine;
 
 /// The built binary.
 pub fn workbench() -> Command {

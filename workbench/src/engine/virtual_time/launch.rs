@@ -84,6 +84,8 @@ enum Failure {
         "{0} computes: it was not done after {1} of processor time. A deadline= in the scenario, or more time (`--compute`) would do"
     )]
     Computes(String, String),
+    #[error("the virtual machine's kernel was busy for {0} of processor time and came to no end")]
+    KernelComputes(String),
     #[error("{image} cannot be started: is it a User-Mode Linux kernel for this machine?")]
     NotStarted { image: String },
     #[error("the virtual machine was killed by {0}")]
@@ -114,8 +116,18 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
     let time_travel = order.job.guest.as_ref().map_or(TimeTravel::InfCpu, |guest| guest.time_travel);
     let mut machine = Machine::start(&order.kernel, memory_bytes, time_travel, order.cpu, &scratch)
         .map_err(|e| Failure::Os("start", e))?;
-    let terms = Terms { time_travel, programs_at_most: Duration::from_nanos(order.programs_at_most_ns), asker };
-    let (watched, polls) = watch(machine.pid, terms).map_err(|e| Failure::Os("watch", e))?;
+    let terms = Terms {
+        time_travel,
+        programs_at_most: Duration::from_nanos(order.programs_at_most_ns),
+        kernel_at_most: kernel_at_most(order.job.plan.command.deadline_ns),
+        asker,
+    };
+    let (pid, mut read) = (machine.pid, 0);
+    let mut is_in_trouble = || {
+        let is_new = std::mem::replace(&mut read, machine.console_len()) != read;
+        is_new && console::out_of_memory(&machine.console()).is_some()
+    };
+    let (watched, polls) = watch(pid, terms, &mut is_in_trouble).map_err(|e| Failure::Os("watch", e))?;
     let status = match (watched, &polls) {
         (Watched::Ended(status), _) => status,
         (Watched::Abandoned, _) => return Ok(Attempt::Abandoned),
@@ -128,6 +140,8 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
             return Ok(Attempt::Stuck(format!("{} still computed after {} of processor time", who.name(), who.used())));
         }
         (Watched::Computes(who), None) => return Err(Failure::Computes(who.name(), who.used())),
+        (Watched::KernelComputes(used), _) => return Err(Failure::KernelComputes(seconds(used))),
+        (Watched::InTrouble, _) => return Err(trouble(order, &machine.console())),
     };
     let line = scratch.read(OUTCOME_FILE)?;
     let outcome = ended(order, status, &line, &machine.console())?;
@@ -136,6 +150,24 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
         Some(note) => noted(outcome, note),
         None => outcome,
     }))
+}
+
+/// What a kernel may compute: a minute for what the programs want of it, and ten times what all the waiting should take
+/// (a day of waiting takes 0.05 to 0.4 s).
+fn kernel_at_most(deadline_ns: Option<u64>) -> Duration {
+    const DAY_NS: u64 = 86_400 * 1_000_000_000;
+    let days = deadline_ns.unwrap_or(DAY_NS) / DAY_NS + 1;
+    Duration::from_secs(60 + 4 * days)
+}
+
+/// What a kernel that ran out of memory has said.
+fn trouble(order: &Order, console: &str) -> Failure {
+    let program = console::out_of_memory(console).unwrap_or_else(|| "a program".to_owned());
+    Failure::OutOfMemory { program, had_bytes: order.job.plan.memory_bytes }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
 /// What it means to poll the clock in virtual time (`timer_read` in arch/um/kernel/time.c).
@@ -147,14 +179,14 @@ impl Suspect {
     }
 
     fn used(&self) -> String {
-        format!("{:.1} s", self.used.as_secs_f64())
+        seconds(self.used)
     }
 }
 
 /// What a machine that has ended left behind.
 fn ended(order: &Order, status: WaitStatus, line: &[u8], console: &str) -> Result<Outcome, Failure> {
-    if let Some(program) = console::out_of_memory(console) {
-        return Err(Failure::OutOfMemory { program, had_bytes: order.job.plan.memory_bytes });
+    if console::out_of_memory(console).is_some() {
+        return Err(trouble(order, console));
     }
     if line.ends_with(b"\n") {
         return serde_json::from_slice(line).map_err(Failure::Garbled);

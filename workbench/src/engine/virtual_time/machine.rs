@@ -66,6 +66,11 @@ impl Machine {
         Ok(Self { pid, console })
     }
 
+    /// How much the kernel has said so far, in bytes.
+    pub fn console_len(&self) -> u64 {
+        self.console.metadata().map_or(0, |metadata| metadata.len())
+    }
+
     /// What the kernel has said so far.
     pub fn console(&mut self) -> String {
         let mut text = Vec::new();

@@ -42,6 +42,10 @@ pub enum Watched {
     Spins(Suspect),
     /// The programs have used what they may.
     Computes(Suspect),
+    /// The kernel has used what it may.
+    KernelComputes(Duration),
+    /// The kernel says that it is in trouble. What is left of the machine may take for ever to come to an end.
+    InTrouble,
 }
 
 /// A program that was found to compute.
@@ -60,17 +64,23 @@ pub struct Terms<'a> {
     pub time_travel: TimeTravel,
     /// What all its programs may use together.
     pub programs_at_most: Duration,
+    /// What its kernel may use: more than all the waiting could need.
+    pub kernel_at_most: Duration,
     /// Readable, at its end, when nobody wants the run any more.
     pub asker: BorrowedFd<'a>,
 }
 
-/// Waits for the machine's end and reaps it; one that has to be ended is killed first. Says with it which program was
-/// found polling the clock, if one was.
+/// Waits for the machine's end and reaps it; one that has to be ended is killed first. `is_in_trouble` is asked at each
+/// look. Says with it which program was found polling the clock, if one was.
 ///
 /// # Errors
 ///
 /// What the kernel said.
-pub fn watch(machine: Pid, terms: Terms<'_>) -> io::Result<(Watched, Option<Suspect>)> {
+pub fn watch(
+    machine: Pid,
+    terms: Terms<'_>,
+    mut is_in_trouble: impl FnMut() -> bool,
+) -> io::Result<(Watched, Option<Suspect>)> {
     let ended: OwnedFd = pidfd::open(machine)?;
     let mut suspicion = Suspicion::default();
     loop {
@@ -84,6 +94,8 @@ pub fn watch(machine: Pid, terms: Terms<'_>) -> io::Result<(Watched, Option<Susp
             None
         } else if is_ready(&fds[1]) {
             Some(Watched::Abandoned)
+        } else if is_in_trouble() {
+            Some(Watched::InTrouble)
         } else {
             match Usage::read(machine).and_then(|usage| suspicion.look(&usage, &terms)) {
                 Some(found) => Some(found),
@@ -121,6 +133,9 @@ impl Suspicion {
         if usage.programs > terms.programs_at_most {
             return Some(Watched::Computes(suspect(usage.programs)));
         }
+        if usage.kernel > terms.kernel_at_most {
+            return Some(Watched::KernelComputes(usage.kernel));
+        }
         // With time that goes on while somebody computes, the scenario's deadline ends such a program.
         let is_spinning = self.alone > SPIN && terms.time_travel == TimeTravel::InfCpu;
         is_spinning.then(|| Watched::Spins(suspect(self.alone)))
@@ -157,7 +172,12 @@ mod tests {
     fn outcome(readings: &[Usage], time_travel: TimeTravel) -> Option<Watched> {
         let mut suspicion = Suspicion::default();
         let asker = std::io::stdin();
-        let terms = Terms { time_travel, programs_at_most: Duration::from_secs(120), asker: asker.as_fd() };
+        let terms = Terms {
+            time_travel,
+            programs_at_most: Duration::from_secs(120),
+            kernel_at_most: Duration::from_secs(20_000),
+            asker: asker.as_fd(),
+        };
         readings.iter().find_map(|usage| suspicion.look(usage, &terms))
     }
 

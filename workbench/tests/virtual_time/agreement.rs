@@ -1,0 +1,70 @@
+//! Both engines tell the same story of the same scenario.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use libtest_mimic::{Completion, Failed, Trial};
+use workbench::evidence::Evidence;
+use workbench::snapshot::{self, Outcome, Snapshot, Tolerance};
+use workbench::timeline;
+
+use crate::support::virtual_engine::{read, virtual_engine, virtual_trial};
+use crate::support::{no_labs, scratch, texts, workbench};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        virtual_trial("virtual_every_quick_scenario_agrees_with_the_host_event_by_event", engines_agree),
+        virtual_trial("virtual_every_scenario_agrees_with_its_snapshots_and_none_is_skipped", snapshots_agree),
+    ]
+}
+
+/// The names of what is in a folder, in order.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn engines_agree() -> Result<Completion, Failed> {
+    if let Some(why) = no_labs() {
+        return Ok(Completion::ignored_with(why));
+    }
+    let (host, guest) = (scratch(), scratch());
+    let quick = ["--tag", "quick", "--no-snapshot", "scenarios", "--artifacts"];
+    workbench().arg("run").args(quick).arg(host.path()).output()?;
+    virtual_engine()?.args(quick).arg(guest.path()).output()?;
+    let (mut compared, mut differences, mut unsure) = (0, Vec::new(), Vec::new());
+    for scenario in names(host.path()) {
+        for run in names(&host.path().join(&scenario)) {
+            let at = |root: &Path| root.join(&scenario).join(&run).join("evidence.json");
+            match compare(&read(&at(host.path()))?, &read(&at(guest.path()))?) {
+                (Outcome::Agrees, _) => {}
+                (Outcome::Differs, diff) => differences.push(format!("{scenario}/{run}:\n{diff}")),
+                // The machine's doing, not the engines'.
+                (_, diff) => unsure.push(format!("{scenario}/{run}:\n{diff}")),
+            }
+            compared += 1;
+        }
+    }
+    if compared < 15 || !differences.is_empty() {
+        return Err(format!("{compared} runs compared\n{}", differences.join("\n")).into());
+    }
+    if unsure.is_empty() { Ok(Completion::Completed) } else { Ok(Completion::ignored_with(unsure.join("\n"))) }
+}
+
+fn compare(host: &Evidence, guest: &Evidence) -> (Outcome, String) {
+    let claims = |evidence: &Evidence| Snapshot::from_run(evidence, &timeline::build(evidence));
+    let tolerance = Tolerance::of(&host.machine, host.lateness.max_ns);
+    // The host's run is the one that a machine can disturb, so it is the one that is judged.
+    let comparison = snapshot::compare(&claims(guest), &claims(host), &tolerance);
+    (comparison.outcome, snapshot::render_diff(&comparison, false))
+}
+
+fn snapshots_agree() -> Result<Completion, Failed> {
+    let output = virtual_engine()?.args(["--deny-skips", "scenarios"]).env("CI", "true").output()?;
+    let (out, err) = texts(&output);
+    match output.status.code() {
+        Some(0) => Ok(Completion::Completed),
+        _ => Err(format!("{out}{err}").into()),
+    }
+}
