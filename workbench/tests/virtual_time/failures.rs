@@ -98,7 +98,12 @@ fn launched(folder: &Path, change: impl FnOnce(&mut Order)) -> Result<Output, Fa
         Job { plan, engine: EngineKind::Virtual, known_tools: Default::default(), jiffies: None, guest: Some(guest) };
     let kernel = kernels::select(None, kernels::host_hz()).ok().and_then(|mut kernels| kernels.pop());
     let (image, version) = kernel.map_or_else(Default::default, |k| (k.image.clone(), (k.version().0, k.version().1)));
-    let mut order = Order { job, kernel: Kernel { image, version }, cpu: None, programs_at_most_ns: 60_000_000_000 };
+    let mut order = Order {
+        job,
+        kernel: Kernel { image, release: "0.0".into(), hz: 250, version },
+        cpu: None,
+        programs_at_most_ns: 60_000_000_000,
+    };
     change(&mut order);
     let mut launcher =
         workbench().arg("launch").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
