@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Arguments, Completion, Failed};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
+use crate::support::virtual_engine::{virtual_engine, virtual_trial};
 use crate::support::{lab_trial, scenario, scratch, workbench};
 
 #[expect(dead_code, reason = "the other tests' helpers are not needed here")]
@@ -20,6 +23,8 @@ fn main() -> ExitCode {
     let trials = vec![
         lab_trial("a_workbench_killed_at_100_moments_leaves_nothing_behind", killed_at_random_moments),
         lab_trial("ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind", interrupted),
+        virtual_trial("a_workbench_killed_at_100_moments_leaves_no_virtual_machine_behind", machines_killed),
+        virtual_trial("ctrl_c_ends_a_virtual_machine_at_once_and_leaves_nothing_behind", machine_interrupted),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -107,6 +112,93 @@ fn gone_within_two_seconds(before: &Traces, home: &Path, labs: &BTreeSet<String>
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Computes for as long as it is left alone. A virtual machine would wait for an hour in no time.
+const BUSY: &str = r#"
+about "a long computation, to be interrupted"
+namespace client
+run compute in=client sh -c "while :; do :; done" deadline="30s"
+"#;
+
+/// Processes of virtual machines and of those who watch them, whose memory lies in `folder`. The machine's own processes
+/// have no environment that names it; they are known by the machine that they belong to.
+fn machines(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_there = |name: &str, path: &Path| fs::read_to_string(path.join(name)).unwrap_or_default().contains(&folder);
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| is_there("environ", path) || is_there("maps", path))
+        .filter(|path| *path != Path::new("/proc").join(std::process::id().to_string()))
+        .map(|path| format!("{} {}", path.display(), fs::read_to_string(path.join("comm")).unwrap_or_default().trim()))
+        .collect()
+}
+
+/// Starts the long computation in a virtual machine whose memory lies in `home`.
+fn start_machine(file: &Path, home: &Path) -> Result<Child, Failed> {
+    let mut command = virtual_engine()?;
+    command.arg("--no-snapshot").arg(file).env("TMPDIR", home);
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+/// Waits until nothing is left of virtual machines in `home`, at most two seconds.
+fn machines_gone(before: &Traces, home: &Path) -> Result<Completion, Failed> {
+    let since = Instant::now();
+    loop {
+        let (left, now) = (machines(home), traces(home));
+        if left.is_empty() && now == *before {
+            return Ok(Completion::Completed);
+        }
+        if since.elapsed() > Duration::from_secs(2) {
+            return Err(format!("left behind: {left:#?} {now:#?}, before: {before:#?}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn machines_killed() -> Result<Completion, Failed> {
+    let (folder, home) = (scratch(), scratch());
+    let file = scenario(folder.path(), "busy.kdl", BUSY);
+    let before = traces(home.path());
+    let signals = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+    let mut seen = 0;
+    for moment in 0..100_u64 {
+        let mut child = start_machine(&file, home.path())?;
+        // From before the launcher's start to well after the command has started.
+        std::thread::sleep(Duration::from_micros(moment * 2_617 % 150_000));
+        seen += usize::from(machines(home.path()).iter().any(|process| process.ends_with("linux")));
+        kill(Pid::from_raw(i32::try_from(child.id())?), signals[moment as usize % signals.len()])?;
+        child.wait()?;
+    }
+    if seen < 30 {
+        return Err(format!("only {seen} machines were seen: the moments prove nothing").into());
+    }
+    machines_gone(&before, home.path())
+}
+
+fn machine_interrupted() -> Result<Completion, Failed> {
+    let (folder, home) = (scratch(), scratch());
+    let file = scenario(folder.path(), "busy.kdl", BUSY);
+    let before = traces(home.path());
+    let mut child = start_machine(&file, home.path())?;
+    let started = Instant::now();
+    while !machines(home.path()).iter().any(|process| process.ends_with("uml-userspace") || process.ends_with("linux"))
+    {
+        if started.elapsed() > Duration::from_secs(20) {
+            child.kill()?;
+            return Err("the machine never started".into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
+    let status = child.wait()?;
+    // Who is told that the labs are gone can rely on it.
+    let left = machines(home.path());
+    if status.code() != Some(130) || !left.is_empty() {
+        return Err(format!("ended with {status:?} instead of 130, and {left:?} was left").into());
+    }
+    machines_gone(&before, home.path())
 }
 
 /// Starts the long run, with a home and a folder for temporary files that show whether anything was written.

@@ -13,7 +13,9 @@ mod doctor;
 mod kernels;
 mod lab;
 mod language;
+mod netem;
 mod normal;
+mod phases;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         kernels::trials(),
         lab::trials(),
         language::trials(),
+        netem::trials(),
+        phases::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

@@ -1,15 +1,18 @@
-//! The repository's own scenarios against their snapshots: a trial for each quick one, through the binary, as CI runs
-//! them. A run that this machine cannot do, or whose machine stalled, is no pass: it is counted as skipped.
+//! The repository's own scenarios against their snapshots: a trial for each in virtual time, and for each quick one on
+//! this machine's kernel, through the binary, as CI runs them. A run that cannot be done, or whose machine stalled, is no pass: it
+//! is counted as skipped.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::Value;
 use workbench::scenario::SourceFile;
 use workbench::snapshot::{Store, unreferenced};
 
+use crate::support::virtual_engine::virtual_engine;
 use crate::support::{no_labs, root, texts, workbench};
 
 pub fn trials() -> Vec<Trial> {
@@ -19,13 +22,23 @@ pub fn trials() -> Vec<Trial> {
     ];
     for file in scenarios() {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if fs::read_to_string(&file).is_ok_and(|text| text.contains("tag \"quick\"")) {
+        let also = file.clone();
+        trials.push(Trial::ignorable_test(format!("scenario_{name}_agrees_in_virtual_time"), move || {
+            virtual_engine().map_or_else(|why| Ok(Completion::ignored_with(why)), |run| agrees(run, &also))
+        }));
+        if is_quick(&file) {
             trials.push(Trial::ignorable_test(format!("scenario_{name}_agrees_with_its_snapshots"), move || {
-                agrees(&file)
+                agrees_here(&file)
             }));
         }
     }
     trials
+}
+
+/// Whether a scenario has the tag `quick`. One that cannot be read fails a trial of its own.
+fn is_quick(file: &Path) -> bool {
+    let Ok(source) = SourceFile::read(file) else { return false };
+    workbench::scenario::parse(&source).is_ok_and(|scenario| scenario.tags.iter().any(|tag| tag.value == "quick"))
 }
 
 fn scenarios() -> Vec<PathBuf> {
@@ -36,11 +49,20 @@ fn scenarios() -> Vec<PathBuf> {
     files
 }
 
-fn agrees(file: &Path) -> Result<Completion, Failed> {
-    if let Some(why) = no_labs() {
-        return Ok(Completion::ignored_with(why));
+fn agrees_here(file: &Path) -> Result<Completion, Failed> {
+    match no_labs() {
+        Some(why) => Ok(Completion::ignored_with(why)),
+        None => {
+            let mut run = workbench();
+            run.arg("run");
+            agrees(run, file)
+        }
     }
-    let output = workbench().args(["run", "--format", "json"]).arg(file).env("CI", "true").output()?;
+}
+
+/// `run` is `workbench run` with the engine's options.
+fn agrees(mut run: Command, file: &Path) -> Result<Completion, Failed> {
+    let output = run.args(["--format", "json"]).arg(file).env("CI", "true").output()?;
     let (out, err) = texts(&output);
     let mut not_run = Vec::new();
     for line in out.lines() {

@@ -12,7 +12,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Each module with those it may use. The pipeline points one way; what comes after evidence neither acts nor looks.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("agent", &["evidence", "lab", "plan", "record", "sys"]),
-    ("cli", &["doctor"]),
+    ("cli", &["doctor", "scenario"]),
     (
         "commands",
         &[

@@ -72,28 +72,13 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     world::seal()?;
     let (sysctls, asked) = thread::scope(|scope| {
         let sysctls = scope.spawn(|| lab.sysctls());
-        // In a virtual machine everything is asked afterwards: what is known already must not change what happens.
-        let early = if job.guest.is_some() { &[] } else { &plan.command.argv[..1] };
-        let asked = tools::versions(early, &job.known_tools, &env);
+        let asked = tools::versions(&plan.command.argv[..1], &job.known_tools, &env);
         (sysctls.join().expect("reading sysctls does not panic"), asked)
     });
     let sysctls = sysctls?;
     let captures = opening.map_or_else(|| Ok(Vec::new()), |opening| opening?.wait())?;
-    let netns = lab
-        .netns(&plan.command.host)
-        .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
-    let command = Command {
-        argv: plan.command.argv.clone(),
-        env: env.clone(),
-        cwd: PathBuf::from(world::HOME),
-        netns,
-        hostname: plan.command.host.clone(),
-        stdin,
-        deadline_ns: plan.command.deadline_ns,
-    };
-    let watch = Watch::start(command, captures, job.engine == EngineKind::Host)?;
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
-    let seen = watch.run(start_ns(job, jiffies.as_ref()))?;
+    let seen = watch(job, &lab, captures, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
     match lab.take_lost_on_wire()? {
         0 => {}
@@ -105,11 +90,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         plan: plan.clone(),
         setup: lab.notes().to_vec(),
         sysctls,
-        tools: tools::versions(
-            &programs(&seen.processes),
-            if asked.is_empty() { &job.known_tools } else { &asked },
-            &env,
-        ),
+        tools: tools::versions(&programs(&seen.processes), &asked, &env),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,
@@ -124,6 +105,31 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     // Closing a lab waits for the kernel; that is off the critical path, because process 1 exits soon.
     std::mem::forget(lab);
     Ok(evidence)
+}
+
+/// Runs the command, at `start_ns` of CLOCK_MONOTONIC if that is given, and records it.
+fn watch(
+    job: &Job,
+    lab: &Lab,
+    captures: Vec<Capture>,
+    stdin: Stdin,
+    env: &[(String, String)],
+    start_ns: Option<i64>,
+) -> Result<Seen, Stop> {
+    let command = &job.plan.command;
+    let netns = lab
+        .netns(&command.host)
+        .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
+    let command = Command {
+        argv: command.argv.clone(),
+        env: env.to_vec(),
+        cwd: PathBuf::from(world::HOME),
+        netns,
+        hostname: command.host.clone(),
+        stdin,
+        deadline_ns: command.deadline_ns,
+    };
+    Watch::start(command, captures, job.engine == EngineKind::Host)?.run(start_ns)
 }
 
 /// Whether the programs are there that the scenario says it needs; a run without one is skipped.

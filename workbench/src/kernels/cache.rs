@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::about::{About, Kernel};
 use super::error::KernelError;
+use super::tools::{missing_tools, path};
 use super::workspace::Workspace;
 
 const IMAGE: &str = "linux";
@@ -82,7 +83,7 @@ fn read(folder: &Path) -> Option<Kernel> {
 pub fn find(name: &str) -> Result<Kernel, KernelError> {
     let kernels = all()?;
     if kernels.is_empty() {
-        return Err(KernelError::None { folder: shown(&folder()?) });
+        return Err(KernelError::None { folder: shown(&folder()?), missing_tools: missing_tools(&path()) });
     }
     let is_called = |kernel: &&Kernel| kernel.name() == name || kernel.folder_name() == name;
     let found: Vec<&Kernel> = kernels.iter().filter(is_called).collect();

@@ -21,12 +21,20 @@ pub enum KernelError {
     },
     /// The cache is empty.
     #[error(
-        "the virtual engine needs a User-Mode Linux kernel, and there is none in {folder}; `workbench kernel build` \
-         makes one (about 5 minutes)"
+        "the virtual engine needs a User-Mode Linux kernel, and there is none in {folder}; {} (about 5 minutes)",
+        match .missing_tools[..] {
+            [] => "`workbench kernel build` makes one".to_owned(),
+            _ => format!(
+                "`workbench doctor --fix` installs what a build needs here ({}) and makes one",
+                .missing_tools.join(", ")
+            ),
+        }
     )]
     None {
         /// Where one would be.
         folder: String,
+        /// What would have to be there to build one.
+        missing_tools: Vec<&'static str>,
     },
     /// There are kernels, and not this one.
     #[error("no kernel {wanted} is here; there is {present}; {remedy}", present = present.join(", "))]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::about::Kernel;
 use super::cache::{all, folder, shown};
 use super::error::KernelError;
+use super::tools::{missing_tools, path};
 
 /// Debian's suites and the version that each has.
 const SUITES: &[(&str, &str)] = &[("5.10", "bullseye"), ("6.1", "bookworm"), ("6.12", "trixie")];
@@ -25,7 +26,7 @@ pub fn select(wanted: Option<&str>, host_hz: u64) -> Result<Vec<Kernel>, KernelE
     let wanted = wanted.map(Wanted::parse).transpose()?;
     let kernels = all()?;
     if kernels.is_empty() {
-        return Err(KernelError::None { folder: shown(&folder()?) });
+        return Err(KernelError::None { folder: shown(&folder()?), missing_tools: missing_tools(&path()) });
     }
     choose(wanted, kernels, host_hz)
 }

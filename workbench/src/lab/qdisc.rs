@@ -24,7 +24,8 @@ const CABLE_LIMIT_PACKETS: u32 = 1_000_000;
 /// Asks for what acts on the packets that leave the device `index`: the declared netem and the cable's own delay.
 ///
 /// They are one qdisc with the sum of the delays, unless packets overtake each other: those that netem sends at once
-/// must still travel the cable, which is then a netem of its own below.
+/// must still travel the cable, which is then a netem of its own. It stands above: what overtakes in a netem never meets
+/// the qdisc below it (net/sched/sch_netem.c: `netem_dequeue` hands on what is at the head of its own queue).
 pub(super) fn push_netem(batch: &mut Batch, index: u32, declared: Option<&NetemPlan>, cable_delay_ns: u64, ask: Ask) {
     let cable = Netem { delay_ns: Some(cable_delay_ns), limit_packets: Some(CABLE_LIMIT_PACKETS), ..Netem::default() };
     let Some(declared) = declared.map(|plan| &plan.netem) else {
@@ -32,8 +33,8 @@ pub(super) fn push_netem(batch: &mut Batch, index: u32, declared: Option<&NetemP
     };
     let overtakes = declared.reorder.is_some() || declared.gap.is_some();
     if overtakes && cable_delay_ns > 0 {
-        push(batch, index, TcHandle::ROOT, ROOT, declared, ask.clone());
-        push(batch, index, CLASS, CHILD, &cable, ask);
+        push(batch, index, TcHandle::ROOT, ROOT, &cable, ask.clone());
+        push(batch, index, CLASS, CHILD, declared, ask);
     } else {
         let delay_ns = declared.delay_ns.unwrap_or(0) + cable_delay_ns;
         push(batch, index, TcHandle::ROOT, ROOT, &Netem { delay_ns: Some(delay_ns), ..declared.clone() }, ask);

@@ -22,6 +22,8 @@ impl Plan {
         section(&mut text, "Links", self.links.iter().map(link_text));
         section(&mut text, "Hosts", self.hosts.iter().map(host_text));
         section(&mut text, "Command", std::iter::once(command_text(&self.command)));
+        let memory = format!("{} MiB, in virtual time", self.memory_bytes >> 20);
+        section(&mut text, "Memory of the machine", std::iter::once(memory));
         section(&mut text, "Expected", expectation_texts(&self.expect).into_iter());
         section(&mut text, "Differs by kernel", self.differs.iter().map(differs_text));
         section(

@@ -51,6 +51,7 @@ pub(super) fn link(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Link> 
         children(&mut fields, &mut link);
     }
     check_families(&mut fields, &link);
+    check_overtaking(&mut fields, &link);
     fields.finish();
     (first.is_some() && second.is_some()).then_some(link)
 }
@@ -154,6 +155,21 @@ fn add_netem(fields: &mut Fields<'_, '_>, link: &mut Link, from: &Option<Spanned
             return;
         }
         end.netem = Some(netem.clone());
+    }
+}
+
+/// What overtakes needs a netem of its own, below that of the cable's delay. A copy made there begins at the upper one
+/// again (net/sched/sch_netem.c, `netem_enqueue`: `rootq`): it would travel the cable twice, and be copied once more by
+/// kernels that do not mark it as a copy.
+fn check_overtaking(fields: &mut Fields<'_, '_>, link: &Link) {
+    let has_delay = link.delay_ns.as_ref().is_some_and(|delay| delay.value > 0);
+    let both = |netem: &&Spanned<Netem>| netem.value.reorder.is_some() && netem.value.duplicate.is_some();
+    // One that is for both ends is told once.
+    let found = link.ends.iter().filter_map(|end| end.netem.as_ref()).find(both);
+    if let Some(netem) = found.filter(|_| has_delay) {
+        let problem = Problem::new("`reorder` and `duplicate` on a link with a `delay` of its own").at(netem.span);
+        let problem = problem.label("both").also(link.span, "this link");
+        fields.problem(problem.help("give the delay to the netem, or leave one of the two out"));
     }
 }
 

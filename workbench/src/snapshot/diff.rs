@@ -21,6 +21,11 @@ pub fn render_diff(comparison: &Comparison, color: bool) -> String {
     render_sides(comparison, &Sides::snapshot(), color)
 }
 
+/// The same for two runs of one kernel of which only the phase differs.
+pub fn render_phases_diff(comparison: &Comparison, color: bool) -> String {
+    render_sides(comparison, &Sides::phases(), color)
+}
+
 /// What the two sides of a comparison are called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
@@ -38,13 +43,22 @@ pub struct Sides {
 
 impl Sides {
     /// A snapshot and a run.
-    pub fn snapshot() -> Self {
+    fn snapshot() -> Self {
         Self {
             only_first: "in the snapshot only".to_owned(),
             only_second: "not in the snapshot".to_owned(),
             first: "expected".to_owned(),
             second: "observed".to_owned(),
             is_claim: true,
+        }
+    }
+
+    /// A run at the default phase and at another one.
+    fn phases() -> Self {
+        Self {
+            only_first: "at the default phase only".to_owned(),
+            only_second: "not at the default phase".to_owned(),
+            ..Self::snapshot()
         }
     }
 

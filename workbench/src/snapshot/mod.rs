@@ -19,7 +19,7 @@ mod tests;
 
 pub use claims::{ClaimLine, Claims, GapRange, Summary};
 pub use compare::{Comparison, Mismatch, Outcome, Row, Subject, compare};
-pub use diff::{Sides, render_diff, render_sides};
+pub use diff::{Sides, render_diff, render_phases_diff, render_sides};
 pub use file::{Snapshot, StoreError};
 pub use parse::ClaimsError;
 pub use pending::{Change, Pending, pending_for, unreferenced};

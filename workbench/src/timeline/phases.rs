@@ -39,22 +39,33 @@ pub struct Stray {
 
 /// The longest single timer of the wheel that a run waited for. `None` where none is known.
 ///
-/// A sum of several timers, as the whole wait of a connect, counts by its last one: what passed since the last packet
-/// that the waiting host sent. That is a step too long for the timer, and may take the next level for its own: phases
-/// over too long a step are further apart, and miss nothing.
-pub fn longest_wheel_ns(timeline: &Timeline) -> Option<u64> {
-    let single_ns = |(index, event): (usize, &Event)| {
-        let wait = event.wait.as_ref()?;
-        let timer = wait.timer.as_ref().filter(|timer| timer.class == TimerClass::Wheel)?;
-        let since_ns = event.t_ns - wait.gap_ns;
-        let is_inside = |earlier: &&Event| {
-            earlier.kind == EventKind::Packet && sender(earlier) == sender(event) && earlier.t_ns > since_ns
-        };
-        let last = timeline.events[..index].iter().rev().find(is_inside).filter(|_| event.kind != EventKind::Packet);
-        let last_ns = last.map_or(u64::MAX, |last| event.t_ns.abs_diff(last.t_ns));
-        Some(timer.armed_ns.min(last_ns))
-    };
-    timeline.events.iter().enumerate().filter_map(single_ns).max()
+/// A sum of several timers, as the whole wait of a connect, counts by its last one: what the waits before the packets
+/// that the host sent meanwhile leave of it, if that explains the time since the last of them, else that time. The time
+/// is longer than the timer and may take the next level's step for its own: then phases are spread over too much, and
+/// none is missed.
+pub fn longest_wheel_ns(timeline: &Timeline, tick_ns: u64) -> Option<u64> {
+    let waits = timeline.events.iter().enumerate();
+    waits
+        .filter_map(|(index, event)| Some((index, event, wheel(event)?)))
+        .map(|(index, event, armed_ns)| {
+            let since_ns = event.t_ns - event.wait.as_ref().map_or(0, |wait| wait.gap_ns);
+            let is_inside = |earlier: &&Event| {
+                earlier.kind == EventKind::Packet && sender(earlier) == sender(event) && earlier.t_ns > since_ns
+            };
+            let inside: Vec<&Event> = timeline.events[..index].iter().filter(is_inside).collect();
+            let Some(last) = inside.last().filter(|_| event.kind != EventKind::Packet) else { return armed_ns };
+            let passed_ns = event.t_ns.abs_diff(last.t_ns);
+            let left_ns = armed_ns.saturating_sub(inside.iter().filter_map(|event| wheel(event)).sum());
+            let is_explained = left_ns <= passed_ns + tick_ns && passed_ns <= left_ns + left_ns / 63 * 8 + 2 * tick_ns;
+            if is_explained { left_ns } else { armed_ns.min(passed_ns) }
+        })
+        .max()
+}
+
+/// How long the timer of the wheel was armed that ended the wait before an event.
+fn wheel(event: &Event) -> Option<u64> {
+    let timer = event.wait.as_ref()?.timer.as_ref()?;
+    (timer.class == TimerClass::Wheel).then_some(timer.armed_ns)
 }
 
 /// The host that an event is of, or that a packet is from.
@@ -65,14 +76,26 @@ fn sender(event: &Event) -> &str {
 /// `count` phases spread evenly over a step: one in each of as many equal parts.
 ///
 /// They do not stand at the edges of their parts: 2.048 s in 64 parts are 32 ms each, which is itself the step of a
-/// shorter timer, for which all phases would be one. Inside the parts they follow the radical inverse to base 2 (van
-/// der Corput), which spreads evenly whatever their number.
+/// shorter timer, for which all phases would be one. Inside the parts they follow the radical inverse (van der Corput)
+/// to base 3: steps are powers of 2, and every second, fourth, eighth, … of these places is spread as evenly as all.
 pub fn phases_ns(step_ns: u64, count: u32) -> impl Iterator<Item = u64> {
     (0..count).map(move |part| {
-        let place = (u128::from(part) << 32) + u128::from(part.reverse_bits());
-        let phase_ns = place * u128::from(step_ns) / (u128::from(count.max(1)) << 32);
+        let part_ns = |place: u64| u128::from(step_ns) * u128::from(place) / u128::from(count.max(1));
+        let (digits, scale) = radical_inverse(part);
+        let phase_ns = part_ns(part.into()) + part_ns(digits) / u128::from(scale);
         u64::try_from(phase_ns).unwrap_or(u64::MAX)
     })
+}
+
+/// The digits of `n` to base 3 in reverse behind the point, as a fraction: 5 is 12, so 0.21, which is 7/9.
+fn radical_inverse(n: u32) -> (u64, u64) {
+    let (mut rest, mut digits, mut scale) = (u64::from(n), 0, 1);
+    while rest > 0 {
+        digits = digits * 3 + rest % 3;
+        scale *= 3;
+        rest /= 3;
+    }
+    (digits, scale)
 }
 
 /// How far a range over these phases may fall short of the true one at either end: the widest space between two
@@ -186,30 +209,40 @@ mod tests {
 
     #[test]
     fn a_sum_of_timers_counts_by_its_last_one() {
-        assert_eq!(longest_wheel_ns(&connect(1_020, 3_044)), Some(2_024_000_000));
+        let longest_ns = |timeline: &Timeline| longest_wheel_ns(timeline, 4_000_000);
+        assert_eq!(longest_ns(&connect(1_020, 3_044)), Some(2_000_000_000));
+        // Another connect's packet came between.
+        assert_eq!(longest_ns(&connect(1_500, 3_044)), Some(1_544_000_000));
         let unseen = Timeline { events: vec![event(3_044, "client", "connect failed", Some((3_044, 3_000)))] };
-        assert_eq!(longest_wheel_ns(&unseen), Some(3_000_000_000));
-        assert_eq!(longest_wheel_ns(&Timeline { events: Vec::new() }), None);
+        assert_eq!(longest_ns(&unseen), Some(3_000_000_000));
+        assert_eq!(longest_ns(&Timeline { events: Vec::new() }), None);
     }
 
     #[test]
     fn phases_are_one_in_each_part_and_apart_in_every_shorter_step() {
-        let step_ns = 2_048 * 1_000_000;
-        let phases: Vec<u64> = phases_ns(step_ns, 64).collect();
-        let part_ns = step_ns / 64;
-        assert!((0..).zip(&phases).all(|(part, phase)| phase / part_ns == part));
-        let mut within: Vec<u64> = phases.iter().map(|phase| phase % part_ns).collect();
-        within.sort_unstable();
-        assert!(within.windows(2).all(|pair| pair[1] - pair[0] == part_ns / 64), "{within:?}");
+        let widest_within = |step_ms: u64, shorter_ms: u64| {
+            let (step_ns, shorter_ns) = (step_ms * 1_000_000, shorter_ms * 1_000_000);
+            let phases: Vec<u64> = phases_ns(step_ns, 64).collect();
+            assert!((0..).zip(&phases).all(|(part, phase)| phase / (step_ns / 64) == part));
+            let mut within: Vec<u64> = phases.iter().map(|phase| phase % shorter_ns).collect();
+            within.sort_unstable();
+            within.push(within[0] + shorter_ns);
+            within.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap() / 1_000
+        };
+        // Of 64 phases in 32 ms none is further from the next than 1.6 ms, whichever step they are spread over.
+        for step_ms in [32, 256, 2_048, 16_384] {
+            assert!(widest_within(step_ms, 32) <= 1_600, "{step_ms}: {} us", widest_within(step_ms, 32));
+        }
     }
 
     #[test]
-    fn neighbours_are_at_most_one_and_a_half_parts_apart() {
+    fn neighbours_are_at_most_one_and_a_third_parts_apart() {
         for count in [2, 7, 8, 64, 4_096] {
             let part_ns = 2_048_000_000 / u64::from(count);
-            assert!((part_ns..=part_ns * 3 / 2 + 2).contains(&sampling_ns(2_048_000_000, count)), "{count}");
+            assert!((part_ns..=part_ns * 4 / 3 + 3).contains(&sampling_ns(2_048_000_000, count)), "{count}");
         }
         assert_eq!(phases_ns(4, 0).count(), 0);
+        assert_eq!([0, 1, 2, 3, 5].map(radical_inverse), [(0, 1), (1, 3), (2, 3), (1, 9), (7, 9)]);
     }
 
     #[test]

@@ -34,10 +34,7 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     };
     let engines = match engines(args) {
         Ok(engines) => engines,
-        Err(why) => {
-            eprintln!("workbench: {why}");
-            return exit_code::ENVIRONMENT;
-        }
+        Err(code) => return code,
     };
     // One thread, and that the main one: see the host engine.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

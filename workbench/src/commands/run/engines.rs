@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::schedule::Task;
 use crate::agent::Guest;
 use crate::cli::{Duration, EngineChoice, RunArgs, VirtualArgs};
+use crate::commands::check::wrong;
 use crate::engine::{Engine, Kernel};
 use crate::evidence::TimeTravel;
+use crate::exit_code;
 use crate::kernels::{self, KernelError};
 use crate::plan::Plan;
 
@@ -22,14 +24,17 @@ const PROGRAMS_AT_MOST_NS: u64 = 60 * 1_000_000_000;
 ///
 /// # Errors
 ///
-/// Why there is none, in words.
-pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, String> {
+/// The exit code, with everything said.
+pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, u8> {
     match args.engine {
         EngineChoice::Host => match misplaced(&args.virtual_time) {
-            Some(flag) => Err(format!("{flag} means nothing on the host engine; add `--engine virtual`")),
+            Some(flag) => Err(wrong(&format!("{flag} means nothing on the host engine; add `--engine virtual`"))),
             None => Ok(vec![Engine::Host]),
         },
-        EngineChoice::Virtual => virtual_engines(&args.virtual_time).map_err(|e| e.to_string()),
+        EngineChoice::Virtual => virtual_engines(&args.virtual_time).map_err(|error| {
+            eprintln!("workbench: {error}");
+            exit_code::ENVIRONMENT
+        }),
     }
 }
 

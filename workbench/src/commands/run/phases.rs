@@ -120,8 +120,8 @@ pub async fn run(
 fn first(outcome: Result<Outcome, EngineError>) -> First {
     match outcome {
         Ok(Outcome::Seen(evidence)) if missing_program(&evidence).is_none() => {
-            let longest_ns = timeline::longest_wheel_ns(&timeline::build(&evidence)).unwrap_or(0);
             let tick_ns = evidence.machine.tick_ns;
+            let longest_ns = timeline::longest_wheel_ns(&timeline::build(&evidence), tick_ns).unwrap_or(0);
             First::Stands(evidence, wheel_step_jiffies(longest_ns, tick_ns) * tick_ns)
         }
         other => First::Says(other),
@@ -148,7 +148,7 @@ impl Phases {
             let words = stray.in_words(spread.count);
             let other = stray.runs.first().map_or(&own, |run| &told[*run]);
             let comparison = snapshot::compare(&own.snapshot, &other.snapshot, &tolerance);
-            let diff = snapshot::render_diff(&comparison, conclude.terminal.color_out);
+            let diff = snapshot::render_phases_diff(&comparison, conclude.terminal.color_out);
             diffs.push_str(&format!("{words}, it goes otherwise:\n\n{diff}\n"));
             differences.push(format!("{words}, it goes otherwise"));
         }

@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 /// Where a machine's memory goes unless TMPDIR says otherwise, in this order. The first is a tmpfs: memory, not disk.
@@ -58,11 +60,15 @@ pub enum ScratchError {
     },
 }
 
-/// A private folder, removed with everything in it when dropped.
+/// What the names of such folders begin with.
+const PREFIX: &str = "workbench-";
+
+/// A private folder, removed with everything in it when dropped. Locked for as long as somebody has it open, so that
+/// what was left by one that nobody could clear away any more is known, and cleared away by the next.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    folder: File,
+    folder: Flock<File>,
 }
 
 impl Scratch {
@@ -79,10 +85,11 @@ impl Scratch {
             return Err(ScratchError::NoMemory { needed_bytes, free_bytes });
         }
         let place = place(std::env::var_os("TMPDIR"), needed_bytes)?;
+        clear_stale(&place);
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let path = place.join(format!("workbench-{}-{number}", std::process::id()));
+            let path = place.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Self::open(path),
                 // Left by a process of this number that somebody killed together with its parent.
@@ -93,8 +100,7 @@ impl Scratch {
     }
 
     fn open(path: PathBuf) -> Result<Self, ScratchError> {
-        let folder = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(&path);
-        match folder {
+        match lock(&path) {
             Ok(folder) => Ok(Self { path, folder }),
             Err(source) => {
                 let _ = fs::remove_dir(&path);
@@ -138,6 +144,34 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Opens a folder and locks it; an error if somebody else has.
+fn lock(path: &Path) -> io::Result<Flock<File>> {
+    let folder = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)?;
+    Flock::lock(folder, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}
+
+/// Removes folders of ours that nobody has open: whoever made them was killed together with everybody who would have
+/// noticed. A folder of another user cannot be removed, and need not.
+fn clear_stale(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().strip_prefix(PREFIX).is_some_and(is_numbers);
+        // A folder that was made a moment ago is not locked yet.
+        let is_old =
+            entry.metadata().and_then(|m| m.modified()).is_ok_and(|m| m.elapsed().is_ok_and(|age| age > FRESH));
+        if is_ours && is_old && lock(&entry.path()).is_ok() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Between making a folder and locking it less time goes by than this.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// `4711-0`.
+fn is_numbers(text: &str) -> bool {
+    text.split('-').count() == 2 && text.split('-').all(|part| part.parse::<u32>().is_ok())
 }
 
 fn place(tmpdir: Option<OsString>, needed_bytes: u64) -> Result<PathBuf, ScratchError> {
@@ -204,6 +238,27 @@ mod tests {
     fn a_place_without_room_says_how_much_there_is() {
         let error = place(Some("/tmp".into()), u64::MAX >> 1).expect_err("no disk is that large");
         assert!(error.to_string().contains(" MiB free"), "{error}");
+    }
+
+    #[test]
+    fn what_nobody_has_open_is_cleared_away_and_nothing_else() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let make = |name: &str| {
+            let path = place.path().join(name);
+            fs::create_dir(&path).expect("a writable folder");
+            let then = std::time::SystemTime::now() - 2 * FRESH;
+            File::open(&path).and_then(|folder| folder.set_modified(then)).expect("our own folder");
+            path
+        };
+        let (stale, others, held) = (make("workbench-4711-0"), make("workbench-x"), make("workbench-4711-1"));
+        let fresh = place.path().join("workbench-4711-2");
+        fs::create_dir(&fresh).expect("a writable folder");
+        let lock = lock(&held).expect("nobody has it");
+        clear_stale(place.path());
+        assert_eq!([&stale, &others, &held, &fresh].map(|path| path.exists()), [false, true, true, true]);
+        drop(lock);
+        clear_stale(place.path());
+        assert!(!held.exists());
     }
 
     #[test]

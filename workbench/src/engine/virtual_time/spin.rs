@@ -70,7 +70,7 @@ impl Inside {
     /// host gives a process, or all of it but the pages that the kernel shares with it.
     fn vdso(&self) -> Option<u64> {
         let programs = self.maps.iter().filter(|map| map.is_machines && map.end - map.start == PAGE_BYTES);
-        programs.map(|map| map.start).filter(|start| (start + PAGE_BYTES) % (1 << 30) == 0).max()
+        programs.map(|map| map.start).filter(|start| (start + PAGE_BYTES).is_multiple_of(1 << 30)).max()
     }
 }
 
