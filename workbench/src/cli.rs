@@ -41,6 +41,8 @@ pub enum When {
 pub enum Command {
     /// Run scenarios and hold them against their snapshots.
     Run(RunArgs),
+    /// Run scenarios on several kernels in virtual time and show the results side by side.
+    Compare(CompareArgs),
     /// Check scenarios without building anything; needs no privileges.
     Check {
         /// Scenario files or folders of them.
@@ -249,6 +251,44 @@ pub struct RunArgs {
     /// Tell every run's timeline, with all system calls. Without it: claims only, and of many files only what differs.
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  workbench compare scenarios                            every scenario on every kernel that is here
+  workbench compare scenarios/no-such-host.kdl --kernel 6.1,6.12
+  workbench compare scenarios --tag quick --format json  one object for each run
+
+Exit codes: 0 if the scenarios account for every difference (`differs`), 1 if one is unmarked; the others as always.";
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub struct CompareArgs {
+    /// Scenario files or folders of them.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Only runs of this name.
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Only scenarios with this tag.
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Kernels: versions (`6.12`, `6.12@1000` for one with HZ=1000), or `all`; `workbench kernel list` shows them.
+    #[arg(long, value_name = "VERSION", value_delimiter = ',', default_value = "all")]
+    pub kernel: Vec<String>,
+    /// Where all randomness comes from.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long to wait for a command to end, in place of every deadline.
+    #[arg(long, value_name = "DURATION")]
+    pub horizon: Option<Duration>,
+    /// How many at a time; one for each core unless given.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// As text for people or JSON for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
 }
 
 const KERNEL_EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ use libtest_mimic::{Arguments, Trial};
 mod capture;
 mod ci;
 mod cli;
+mod compare;
 mod doctor;
 mod kernels;
 mod lab;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         capture::trials(),
         ci::trials(),
         cli::trials(),
+        compare::trials(),
         doctor::trials(),
         kernels::trials(),
         lab::trials(),

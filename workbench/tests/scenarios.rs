@@ -16,7 +16,10 @@ use crate::support::virtual_engine::virtual_engine;
 use crate::support::{no_labs, root, texts, workbench};
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![Trial::test("every_snapshot_belongs_to_a_run_of_a_scenario", no_orphans)];
+    let mut trials = vec![
+        Trial::test("every_snapshot_belongs_to_a_run_of_a_scenario", no_orphans),
+        Trial::test("a_snapshot_of_a_range_of_kernels_is_of_one_and_says_which_and_why", ranges_are_told),
+    ];
     for file in scenarios() {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let also = file.clone();
@@ -82,8 +85,35 @@ fn no_orphans() -> Result<(), Failed> {
     for file in scenarios() {
         let store = Store::for_scenario(&file)?;
         let scenario = workbench::scenario::parse(&SourceFile::read(&file)?)?;
-        known.extend(workbench::plan::build(&scenario).iter().map(|plan| store.path(&plan.run)));
+        let plans = workbench::plan::build(&scenario);
+        known.extend(plans.iter().flat_map(|plan| plan.snapshot_names()).map(|name| store.path(&name)));
     }
     let orphans = unreferenced(&root().join("snapshots"), &known)?;
     if orphans.is_empty() { Ok(()) } else { Err(format!("these belong to no run: {orphans:?}").into()) }
+}
+
+/// The file of a range of kernels was recorded on one of them, and its header has the range and the scenario's reason.
+fn ranges_are_told() -> Result<(), Failed> {
+    let mut ranges = 0;
+    for file in scenarios() {
+        let store = Store::for_scenario(&file)?;
+        let scenario = workbench::scenario::parse(&SourceFile::read(&file)?)?;
+        for plan in workbench::plan::build(&scenario).into_iter().filter(|plan| !plan.differs.is_empty()) {
+            for name in plan.snapshot_names() {
+                let Some(snapshot) = store.load(&name)? else {
+                    return Err(format!("there is no {}", store.path(&name).display()).into());
+                };
+                let recording = &snapshot.recording;
+                let range = plan.range_of(&recording.kernel);
+                let versions = [range.since, range.before].map(|differs| differs.map(|differs| differs.since.clone()));
+                let why = range.since.or(range.before).map(|differs| differs.why.clone());
+                let told = recording.holds.clone().map(|holds| ([holds.since, holds.before], Some(holds.why)));
+                if plan.snapshot_name(&recording.kernel) != name || told != Some((versions, why)) {
+                    return Err(format!("{}: {recording:?}", store.path(&name).display()).into());
+                }
+                ranges += 1;
+            }
+        }
+    }
+    if ranges >= 4 { Ok(()) } else { Err(format!("only {ranges} snapshots of ranges are found").into()) }
 }

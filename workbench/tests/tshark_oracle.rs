@@ -328,6 +328,7 @@ fn plan() -> Plan {
             origin: Origin::default(),
         },
         expect: Expectations::default(),
+        differs: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::terminal::Terminal;
-use super::{agent, check, doctor, judge, kernel, launch, manual, run, snapshots};
+use super::{agent, check, compare, doctor, judge, kernel, launch, manual, run, snapshots};
 use crate::cli::{Cli, Command};
 use crate::exit_code;
 
@@ -18,6 +18,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     let terminal = Terminal::new(cli.color);
     let code = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
+        Command::Compare(args) => compare::compare(&args, terminal),
         Command::Check { paths } => check::check(&paths, terminal),
         Command::Plan { file, format } => check::plan(&file, format, terminal),
         Command::Fmt { paths, check } => check::fmt(&paths, check, terminal),

@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod compare;
 mod dispatch;
 mod doctor;
 mod files;

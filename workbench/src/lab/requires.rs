@@ -10,6 +10,7 @@ use super::namespace::Namespace;
 use super::netlink::Batch;
 use super::{qdisc, sysctl};
 use crate::plan::{Netem, NetemPlan, Origin, Plan, RequirementKind};
+use crate::scenario::KernelVersion;
 
 /// What runs a scenario that needs netem where the kernel has none.
 pub(super) const NETEM_REMEDY: &str = "load or install the module sch_netem, or run it on a kernel that has it";
@@ -51,7 +52,7 @@ fn check_netem(wire: &Namespace, origin: &Origin) -> Result<(), LabError> {
 }
 
 fn check_kernel(wanted: &str, release: &str, origin: &Origin) -> Result<(), LabError> {
-    if numbers(release) >= numbers(wanted) {
+    if KernelVersion::of(release) >= KernelVersion::of(wanted) {
         return Ok(());
     }
     Err(LabError::Unsupported {
@@ -72,12 +73,6 @@ fn check_sysctl(name: &str, origin: &Origin) -> Result<(), LabError> {
         remedy: "run it on a kernel that has this sysctl".to_owned(),
         origin: Box::new(origin.clone()),
     })
-}
-
-/// `6.12.3-arch1` is 6, 12, 3: numbers up to the first that is none.
-fn numbers(version: &str) -> Vec<u32> {
-    let upstream = version.split(['-', '+']).next().unwrap_or_default();
-    upstream.split('.').map_while(|number| number.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::baseline;
+use super::differs::DiffersPlan;
 use super::etc_files::etc_files;
 use super::model::{
     CommandPlan, Expectations, Expected, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, NetemPlan, Origin,
@@ -11,7 +12,9 @@ use super::model::{
 };
 use super::origin::{by_rule, origin};
 use super::routing;
-use crate::scenario::{End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin};
+use crate::scenario::{
+    Differs, End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin,
+};
 
 /// Ethernet's own MTU, for links that state none.
 const DEFAULT_MTU: u32 = 1500;
@@ -37,6 +40,7 @@ pub fn build(scenario: &Scenario) -> Vec<Plan> {
         memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         command: command(scenario, run),
         expect: expectations(scenario, run),
+        differs: differs(scenario, run),
     };
     scenario.runs.iter().map(plan).collect()
 }
@@ -194,4 +198,13 @@ fn expectations(scenario: &Scenario, run: &Run) -> Expectations {
         stdout_contains: expect.stdout.iter().map(|claim| expected(scenario, claim)).collect(),
         stderr_contains: expect.stderr.iter().map(|claim| expected(scenario, claim)).collect(),
     }
+}
+
+fn differs(scenario: &Scenario, run: &Run) -> Vec<DiffersPlan> {
+    let plan = |differs: &Differs| DiffersPlan {
+        since: differs.since.value.clone(),
+        why: differs.why.clone(),
+        origin: origin(&scenario.source, differs.span),
+    };
+    run.differs.iter().map(plan).collect()
 }

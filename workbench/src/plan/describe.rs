@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::differs::DiffersPlan;
 use super::model::{
     CommandPlan, Expectations, HostPlan, LinkEnd, LinkPlan, Plan, RequirementKind, RoutePlan, RouteTarget, RulePlan,
     StdinPlan, SysctlPlan,
@@ -24,6 +25,7 @@ impl Plan {
         let memory = format!("{} MiB, in virtual time", self.memory_bytes >> 20);
         section(&mut text, "Memory of the machine", std::iter::once(memory));
         section(&mut text, "Expected", expectation_texts(&self.expect).into_iter());
+        section(&mut text, "Differs by kernel", self.differs.iter().map(differs_text));
         section(
             &mut text,
             "/etc/hosts",
@@ -255,6 +257,13 @@ fn shell_word(word: &str) -> String {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', "'\\''")),
     }
+}
+
+fn differs_text(differs: &DiffersPlan) -> String {
+    let since = format!("since {}:", differs.since);
+    let place = place_text(differs.origin.line);
+    let words = std::iter::once(since.as_str()).chain(differs.why.split_whitespace()).chain([place.as_str()]);
+    wrapped(words, "  ")
 }
 
 fn expectation_texts(expect: &Expectations) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod baseline;
 mod build;
 mod describe;
+mod differs;
 mod etc_files;
 mod model;
 mod origin;
@@ -11,6 +12,7 @@ mod routing;
 mod tests;
 
 pub use build::build;
+pub use differs::{DiffersPlan, KernelRange};
 pub use model::{
     CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
     NetemPlan, Origin, PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind,

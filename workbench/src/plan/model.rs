@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::differs::DiffersPlan;
 pub use crate::scenario::{
     Distribution, Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, TcpFlagsMatch, Which,
 };
@@ -60,6 +61,9 @@ pub struct Plan {
     pub command: CommandPlan,
     /// What the scenario itself claims.
     pub expect: Expectations,
+    /// From which kernels on it goes otherwise, in the order of the scenario.
+    #[serde(default)]
+    pub differs: Vec<DiffersPlan>,
 }
 
 /// A host: a network namespace with a name.

@@ -1,5 +1,8 @@
 //! What is printed or written for people and programs: terminal text, JSON, pcapng. Pure functions.
 
+pub mod compare;
+mod compare_json;
+mod compare_table;
 pub mod json;
 mod listing;
 pub mod pcapng;
@@ -9,5 +12,7 @@ pub mod strace;
 mod table;
 pub mod text;
 
+pub use compare_json::line as compare_line;
+pub use compare_table::render as compare_text;
 pub use listing::listing;
 pub use status::{SnapshotStatus, Status};

@@ -74,7 +74,7 @@ fn requires(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>
     let found = [
         fields.argument(|v| v.one_of("a kernel feature", &[("netem", ())]).map(|()| Requires::Netem)),
         fields.property("tool", |v| program(v).map(Requires::Tool)),
-        fields.property("kernel", |v| kernel_version(v).map(Requires::Kernel)),
+        fields.property("kernel", |v| v.kernel_version("kernel=\"6.5\"").map(Requires::Kernel)),
         fields.property("sysctl", |v| decode_host::sysctl_name(v).map(Requires::Sysctl)),
     ];
     let found: Vec<Spanned<Requires>> = found.into_iter().flatten().collect();
@@ -112,12 +112,4 @@ fn program(value: Value<'_>) -> Reading<String> {
         true => Err(value.expected("a program's name").help("one program for each `requires tool=`")),
         false => Ok(text.to_owned()),
     }
-}
-
-fn kernel_version(value: Value<'_>) -> Reading<String> {
-    let problem = || value.expected("a kernel version").help("as in kernel=\"6.5\", in quotes");
-    let text = value.text().map_err(|_| problem())?;
-    let parts: Vec<&str> = text.split('.').collect();
-    let is_version = (2..=3).contains(&parts.len()) && parts.iter().all(|part| part.parse::<u32>().is_ok());
-    if is_version { Ok(text.to_owned()) } else { Err(problem()) }
 }

@@ -1,10 +1,12 @@
-//! `run`: a command, the host it runs in, what it reads, how long it may take, and what is expected of it.
+//! `run`: a command, the host it runs in, what it reads, how long it may take, what is expected of it, and from which
+//! kernels on it goes otherwise. Does not run or compare anything.
 
 use kdl::KdlNode;
 
-use super::error::{Problem, quoted};
+use super::error::{Problem, is_direction_mark, quoted};
 use super::fields::{Fields, unknown_node};
-use super::model::{Expect, Run, Stdin};
+use super::kernel_version::KernelVersion;
+use super::model::{Differs, Expect, Run, Stdin};
 use super::span::Spanned;
 use super::suggest::did_you_mean;
 use super::value::{Reading, Value};
@@ -69,6 +71,7 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
         has_default_deadline: deadline.is_none(),
         deadline_ns: deadline.map_or(Some(DEFAULT_DEADLINE_NS), |deadline| deadline.value),
         expect: Expect::default(),
+        differs: Vec::new(),
         span,
     };
     let mut stdin_at = None;
@@ -77,7 +80,8 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
             "env" => env(child, &mut run, fields.problems()),
             "stdin" => stdin(child, &mut run, &mut stdin_at, fields.problems()),
             "expect" => expect(child, &mut run.expect, fields.problems()),
-            _ => fields.problems().push(unknown_node(child, "a run", &["env", "stdin", "expect"])),
+            "differs" => differs(child, &mut run.differs, fields.problems()),
+            _ => fields.problems().push(unknown_node(child, "a run", &["env", "stdin", "expect", "differs"])),
         }
     }
     check_expect(&mut fields, &run);
@@ -234,6 +238,38 @@ fn signal(value: Value<'_>) -> Reading<String> {
             Err(value.expected("a signal's name").help_if(near))
         }
     }
+}
+
+fn differs(node: &KdlNode, known: &mut Vec<Differs>, problems: &mut Vec<Problem>) {
+    const REMEDY: &str = "differs since=\"6.5\" \"tcp_syn_linear_timeouts: the first four timeouts are not doubled\"";
+    let mut fields = Fields::new(node, problems);
+    let span = fields.span();
+    let since = fields.required("since", || REMEDY.to_owned(), |value| value.kernel_version("since=\"6.5\""));
+    let why = fields.required_argument("a reason", REMEDY, reason);
+    if let (Some(since), Some(why)) = (since, why) {
+        let version = |differs: &Differs| KernelVersion::of(&differs.since.value);
+        match known.iter().find(|first| version(first) == KernelVersion::of(&since.value)) {
+            Some(first) => {
+                let message = format!("the run differs twice since {}", quoted(&since.value));
+                let problem = Problem::new(message).at(since.span).label("again");
+                fields.problem(problem.also(first.since.span, "first here").help("give both reasons in one text"));
+            }
+            None => known.push(Differs { since, why: why.value, span }),
+        }
+    }
+    fields.finish_leaf();
+}
+
+/// One line of text that says something; it is shown as it is, so nothing in it may steer a terminal.
+fn reason(value: Value<'_>) -> Reading<String> {
+    let text = value.text()?.trim();
+    if text.is_empty() {
+        return Err(Problem::new("expected a reason, found spaces").help("say what the kernel does otherwise, and why"));
+    }
+    if text.contains(|c: char| c.is_control() || is_direction_mark(c)) {
+        return Err(Problem::new("a reason is one line of text").help("without line breaks and control characters"));
+    }
+    Ok(text.to_owned())
 }
 
 fn check_expect(fields: &mut Fields<'_, '_>, run: &Run) {

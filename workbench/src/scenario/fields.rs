@@ -200,6 +200,7 @@ impl<'a, 'p> Fields<'a, 'p> {
 const PLACES: &[(&str, &str)] = &[
     ("absent", "a `link`"),
     ("cut", "a `link`"),
+    ("differs", "a `run`"),
     ("drop", "a `namespace`, a `router` or a `link`"),
     ("env", "a `run`"),
     ("expect", "a `run`"),

@@ -11,6 +11,7 @@ mod error;
 mod fault;
 mod fields;
 mod format;
+mod kernel_version;
 mod model;
 mod netem;
 mod parse;
@@ -33,9 +34,10 @@ pub use fault::{
     SlotDistribution, TcpFlagsMatch, Which,
 };
 pub use format::format;
+pub use kernel_version::KernelVersion;
 pub use model::{
-    Absent, Address, Destination, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule, Run,
-    Scenario, Stdin, Sysctl,
+    Absent, Address, Destination, Differs, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule,
+    Run, Scenario, Stdin, Sysctl,
 };
 pub use parse::parse;
 pub use routes::ResolvedRoute;

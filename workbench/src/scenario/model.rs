@@ -277,6 +277,19 @@ pub struct Run {
     pub has_default_deadline: bool,
     /// What it claims.
     pub expect: Expect,
+    /// From which kernels on it goes otherwise.
+    pub differs: Vec<Differs>,
+    /// The node.
+    pub span: SourceSpan,
+}
+
+/// `differs since="VERSION" REASON`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differs {
+    /// The first kernel that does otherwise than the one before.
+    pub since: Spanned<String>,
+    /// Why.
+    pub why: String,
     /// The node.
     pub span: SourceSpan,
 }

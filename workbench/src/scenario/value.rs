@@ -120,6 +120,16 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A version of the kernel: two or three numbers. `example` shows how to write it.
+    pub(super) fn kernel_version(self, example: &str) -> Reading<String> {
+        let problem = || self.expected("a kernel version").help(format!("as in {example}, in quotes"));
+        let text = self.text().map_err(|_| problem())?;
+        let parts: Vec<&str> = text.split('.').collect();
+        let is_number = |part: &&str| part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u32>().is_ok();
+        let is_version = (2..=3).contains(&parts.len()) && parts.iter().all(is_number);
+        if is_version { Ok(text.to_owned()) } else { Err(problem()) }
+    }
+
     fn with_unit<T>(self, what: &str, example: &str, parse: impl Fn(&str) -> Reading<T>) -> Reading<T> {
         match self.entry.value() {
             KdlValue::String(text) => parse(text),

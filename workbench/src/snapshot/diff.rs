@@ -1,8 +1,9 @@
-//! A comparison as text for a terminal. Pure; the colours are the caller's choice.
+//! A comparison as text for a terminal. Pure; the colours, and what the two sides are called, are the caller's choice.
 
 use super::claims::ClaimLine;
 use super::compare::{Comparison, Mismatch, Outcome, Row, Subject};
 use super::render::{Columns, seconds};
+use super::tolerance::Band;
 
 /// The differences in full, with the lines that agree around them; nothing is left out.
 ///
@@ -17,21 +18,60 @@ use super::render::{Columns, seconds};
 ///               allowed 2.995 s to 3.442 s: SYN retries is on the timer wheel: …
 /// ```
 pub fn render_diff(comparison: &Comparison, color: bool) -> String {
-    render(comparison, Sides { expected: "in the snapshot only", observed: "not in the snapshot" }, color)
+    render_sides(comparison, &Sides::snapshot(), color)
 }
 
 /// The same for two runs of one kernel of which only the phase differs.
 pub fn render_phases_diff(comparison: &Comparison, color: bool) -> String {
-    render(comparison, Sides { expected: "at the default phase only", observed: "not at the default phase" }, color)
+    render_sides(comparison, &Sides::phases(), color)
 }
 
-/// Where an event is that only one side has.
-struct Sides {
-    expected: &'static str,
-    observed: &'static str,
+/// What the two sides of a comparison are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sides {
+    /// Behind an event of the first alone.
+    only_first: String,
+    /// Behind an event of the second alone.
+    only_second: String,
+    /// Before what the first has.
+    first: String,
+    /// Before what the second has.
+    second: String,
+    /// The first claims how long a timer is armed for; else both only say it.
+    is_claim: bool,
 }
 
-fn render(comparison: &Comparison, sides: Sides, color: bool) -> String {
+impl Sides {
+    /// A snapshot and a run.
+    fn snapshot() -> Self {
+        Self {
+            only_first: "in the snapshot only".to_owned(),
+            only_second: "not in the snapshot".to_owned(),
+            first: "expected".to_owned(),
+            second: "observed".to_owned(),
+            is_claim: true,
+        }
+    }
+
+    /// A run at the default phase and at another one.
+    fn phases() -> Self {
+        Self {
+            only_first: "at the default phase only".to_owned(),
+            only_second: "not at the default phase".to_owned(),
+            ..Self::snapshot()
+        }
+    }
+
+    /// The same run on two kernels.
+    pub fn kernels(first: &str, second: &str) -> Self {
+        let (only_first, only_second) = (format!("on {first} only"), format!("on {second} only"));
+        let (first, second) = (format!("on {first}"), format!("on {second}"));
+        Self { only_first, only_second, first, second, is_claim: false }
+    }
+}
+
+/// The differences in full, between sides of these names.
+pub fn render_sides(comparison: &Comparison, sides: &Sides, color: bool) -> String {
     let paint = Paint { color };
     let mut out = Vec::new();
     out.extend(headline(comparison.outcome).map(|line| paint.bold(line)));
@@ -48,7 +88,7 @@ fn render(comparison: &Comparison, sides: Sides, color: bool) -> String {
     }
     let columns = Columns::of(comparison.rows.iter().map(line_of));
     for row in &comparison.rows {
-        out.extend(row_text(row, &columns, &sides, &paint));
+        out.extend(row_text(row, &columns, sides, &paint));
     }
     if !comparison.remarks.is_empty() {
         out.push(String::new());
@@ -74,28 +114,30 @@ fn row_text(row: &Row, columns: &Columns, sides: &Sides, paint: &Paint) -> Vec<S
     match row {
         Row::Same(line) => vec![format!("  {}", columns.event(line))],
         Row::Missing(line) => {
-            vec![paint.red(&format!("- {} ({})", columns.event(line), sides.expected))]
+            vec![paint.red(&format!("- {} ({})", columns.event(line), sides.only_first))]
         }
-        Row::Extra(line) => vec![paint.green(&format!("+ {} ({})", columns.event(line), sides.observed))],
+        Row::Extra(line) => vec![paint.green(&format!("+ {} ({})", columns.event(line), sides.only_second))],
         Row::Changed(line, mismatch) => {
             let margin = " ".repeat(columns.text_start() + 2);
             let mut lines = vec![paint.yellow(&format!("~ {}", columns.event(line)))];
-            lines.extend(explained(mismatch).into_iter().map(|text| format!("{margin}{text}")));
+            lines.extend(explained(mismatch, sides).into_iter().map(|text| format!("{margin}{text}")));
             lines
         }
     }
 }
 
-fn explained(mismatch: &Mismatch) -> Vec<String> {
+fn explained(mismatch: &Mismatch, sides: &Sides) -> Vec<String> {
     let subject = match mismatch.subject {
         Subject::Command => "command",
         Subject::End => "end",
         Subject::Wait => "wait",
         Subject::Timer => "timer",
     };
+    let Sides { first, second, .. } = sides;
     let Mismatch { expected, observed, .. } = mismatch;
-    let Some(band) = &mismatch.band else {
-        return vec![format!("{subject}: expected {expected}, observed {observed}")];
+    let has_range = |_: &&Band| sides.is_claim || mismatch.subject == Subject::Wait;
+    let Some(band) = mismatch.band.as_ref().filter(has_range) else {
+        return vec![format!("{subject}: {first} {expected}, {second} {observed}")];
     };
     let too = match (mismatch.subject, mismatch.excess_ns > 0) {
         (Subject::Wait, true) => "too late",
@@ -106,7 +148,7 @@ fn explained(mismatch: &Mismatch) -> Vec<String> {
     let excess = seconds(mismatch.excess_ns.saturating_abs());
     let (low, high) = (seconds(band.low_ns.max(0)), seconds(band.high_ns));
     vec![
-        format!("{subject}: expected {expected}, observed {observed}, {excess} {too}"),
+        format!("{subject}: {first} {expected}, {second} {observed}, {excess} {too}"),
         format!("allowed {low} to {high}: {}", band.reason),
     ]
 }

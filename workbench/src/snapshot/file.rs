@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::claims::Claims;
 use super::parse;
-use super::recording::{Phases, Recording};
+use super::recording::{Holds, Phases, Recording};
 use super::render;
 use crate::evidence::{EngineKind, Evidence};
 use crate::timeline::{Spread, Timeline};
@@ -135,6 +135,13 @@ pub(super) fn write(path: &Path, stored: &Stored) -> Result<(), StoreError> {
         info["phases"] = json!(count);
         info["phase_step"] = json!(render::short_seconds(step_ns));
     }
+    if let Some(Holds { since, before, why }) = &recording.holds {
+        let versions = [("since", since), ("before", before)];
+        versions.into_iter().filter(|(_, version)| version.is_some()).for_each(|(name, version)| {
+            info[name] = json!(version);
+        });
+        info["why"] = json!(why);
+    }
     let mut header = format!("source: {}\n", json!(stored.scenario));
     if let Some(about) = about {
         header += &format!("description: {}\n", json!(about));
@@ -204,7 +211,10 @@ fn recording(metadata: &MetaData) -> Result<Recording, &'static str> {
     let hz = entry(info, "hz").and_then(Content::as_u64).ok_or("its `info` has no `hz`")?;
     let tools = entry(info, "tools").map(strings).unwrap_or_default();
     let phases = entry(info, "phases").map(|count| phases(count, text("phase_step"))).transpose()?;
-    Ok(Recording { engine, kernel, hz, tools, phases })
+    let owned = |name| text(name).map(str::to_owned);
+    let (since, before) = (owned("since"), owned("before"));
+    let holds = owned("why").map(|why| Holds { since, before, why });
+    Ok(Recording { engine, kernel, hz, tools, phases, holds })
 }
 
 fn phases(count: &Content, step: Option<&str>) -> Result<Phases, &'static str> {

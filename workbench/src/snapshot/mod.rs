@@ -19,11 +19,11 @@ mod tests;
 
 pub use claims::{ClaimLine, Claims, GapRange, Summary};
 pub use compare::{Comparison, Mismatch, Outcome, Row, Subject, compare};
-pub use diff::{render_diff, render_phases_diff};
+pub use diff::{Sides, render_diff, render_phases_diff, render_sides};
 pub use file::{Snapshot, StoreError};
 pub use parse::ClaimsError;
 pub use pending::{Change, Pending, pending_for, unreferenced};
-pub use recording::{Phases, Recording};
+pub use recording::{Holds, Phases, Recording};
 pub use review::{Reviewed, list_pending, review};
 pub use store::{Checked, Store};
 pub use tolerance::{ARMED_NS, Band, SCHEDULING_NS, START_NS, Tolerance};

@@ -1,8 +1,10 @@
-//! On what a snapshot was recorded: kernel, HZ, engine, tools. Never compared; it explains a difference.
+//! On what a snapshot was recorded (kernel, HZ, engine, tools), and for which kernels it holds. Never compared; it explains
+//! a difference.
 
 use std::collections::BTreeMap;
 
 use crate::evidence::{EngineKind, Evidence};
+use crate::plan::{DiffersPlan, KernelRange, Plan};
 
 /// On what a run was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,29 @@ pub struct Recording {
     pub tools: BTreeMap<String, String>,
     /// Over which phases of the timer wheel, if over more than one.
     pub phases: Option<Phases>,
+    /// For which kernels it holds, where not for all.
+    pub holds: Option<Holds>,
+}
+
+/// The range of kernels that a snapshot holds for, and why there is another one beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holds {
+    /// From this version on, if not from the first.
+    pub since: Option<String>,
+    /// Up to the last before this version, if not to the newest.
+    pub before: Option<String>,
+    /// What the kernels of the range do otherwise, or those of the next one.
+    pub why: String,
+}
+
+impl Holds {
+    /// The range of `plan` that a kernel with this release belongs to.
+    fn of(plan: &Plan, release: &str) -> Option<Self> {
+        let KernelRange { since, before } = plan.range_of(release);
+        let why = since.or(before)?.why.clone();
+        let version = |differs: &DiffersPlan| differs.since.clone();
+        Some(Self { since: since.map(version), before: before.map(version), why })
+    }
 }
 
 /// The phases that ranges were measured over.
@@ -33,7 +58,8 @@ impl Recording {
     pub fn of(evidence: &Evidence) -> Self {
         let machine = &evidence.machine;
         let (kernel, tools) = (machine.kernel.clone(), evidence.tools.clone());
-        Self { engine: machine.engine, kernel, hz: machine.hz(), tools, phases: None }
+        let holds = Holds::of(&evidence.plan, &kernel);
+        Self { engine: machine.engine, kernel, hz: machine.hz(), tools, phases: None, holds }
     }
 
     /// Length of a jiffy; 0 when HZ is not known.
@@ -44,8 +70,8 @@ impl Recording {
     /// What changed from this recording to `now`, in words: `recorded with curl 7.88.1 on 6.1.0, HZ=250; now curl
     /// 8.14.1 on 6.12.0, HZ=250`. `None` if nothing did.
     pub fn changes_to(&self, now: &Self) -> Option<String> {
-        let phases = self.phases;
-        (*self != Self { phases, ..now.clone() })
+        let (phases, holds) = (self.phases, self.holds.clone());
+        (*self != Self { phases, holds, ..now.clone() })
             .then(|| format!("recorded {}; now {}", self.in_words(now), now.in_words(self)))
     }
 
@@ -84,7 +110,7 @@ mod tests {
 
     fn recording(kernel: &str, curl: &str) -> Recording {
         let tools = BTreeMap::from([("curl".to_owned(), curl.to_owned())]);
-        Recording { engine: EngineKind::Host, kernel: kernel.to_owned(), hz: 250, tools, phases: None }
+        Recording { engine: EngineKind::Host, kernel: kernel.to_owned(), hz: 250, tools, phases: None, holds: None }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! They live under the `snapshots/` of the nearest folder at or above the scenario's that has one, else of the
 //! scenario's own: `scenarios/tcp/syn-retries.kdl`, run `curl`, has `snapshots/tcp/syn-retries/curl.snap`. Each scenario
 //! has a folder of its own, because `STEM-RUN.snap` would be one name for the run `b-c` of `a` and the run `c` of `a-b`.
+//!
+//! A run that goes otherwise from a kernel on has a second snapshot, `curl@6.5.snap`: what is called a run here is the name
+//! of a snapshot, `curl` or `curl@6.5`, which is the plan's business (`Plan::snapshot_name`).
 
 use std::fs;
 use std::io;
@@ -161,7 +164,7 @@ impl Store {
 fn file_name(run: &str) -> String {
     let mut name = String::new();
     for c in run.chars() {
-        let is_plain = c.is_alphanumeric() || "-.".contains(c) || (c == '_' && !name.ends_with('_'));
+        let is_plain = c.is_alphanumeric() || "-.@".contains(c) || (c == '_' && !name.ends_with('_'));
         if is_plain && !(c == '.' && name.is_empty()) {
             name.push(c);
         } else {

@@ -110,8 +110,12 @@ impl Calls<'_> {
                 Some(Timer { name: "SYN retries".into(), class: TimerClass::Wheel, armed_ns })
             }
             ("EHOSTUNREACH", None) => {
-                let asked = sent().filter(|f| is_neighbour_question(f)).count() as u64;
-                let armed_ns = asked * neighbour_wait_ns(self.evidence, host);
+                let each_ns = neighbour_wait_ns(self.evidence, host);
+                // A question that goes out as the wait ends is another packet's, which found the neighbour failed.
+                let has_run_out =
+                    |f: &&Flight| outcome.t_ns - f.t_ns() >= i64::try_from(each_ns / 2).unwrap_or(i64::MAX);
+                let asked = sent().filter(|f| is_neighbour_question(f)).filter(has_run_out).count() as u64;
+                let armed_ns = asked * each_ns;
                 (asked > 0).then(|| Timer { name: "neighbour".into(), class: TimerClass::Wheel, armed_ns })
             }
             _ => None,

@@ -310,6 +310,7 @@ fn plan(argv: Vec<String>) -> Plan {
             origin: Origin::default(),
         },
         expect: Expectations::default(),
+        differs: Vec::new(),
     }
 }
 

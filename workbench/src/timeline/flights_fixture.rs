@@ -53,6 +53,7 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
             origin: Origin::default(),
         },
         expect: Expectations::default(),
+        differs: Vec::new(),
     };
     Evidence {
         blind_spots: Vec::new(),

@@ -37,6 +37,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
             origin: origin(1),
         },
         expect: Expectations::default(),
+        differs: Vec::new(),
     };
     let mut interfaces: BTreeMap<&str, usize> = BTreeMap::new();
     for (number, (one, other)) in links.iter().enumerate() {

@@ -101,7 +101,7 @@ fn launched(folder: &Path, change: impl FnOnce(&mut Order)) -> Result<Output, Fa
     let mut order = Order {
         job,
         known_tools: Default::default(),
-        kernel: Kernel { image, version },
+        kernel: Kernel { image, release: "0.0".into(), hz: 250, version },
         cpu: None,
         programs_at_most_ns: 60_000_000_000,
     };

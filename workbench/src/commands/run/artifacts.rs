@@ -7,25 +7,42 @@ use std::path::{Path, PathBuf};
 use crate::evidence::{EVIDENCE_FORMAT_VERSION, Evidence};
 use crate::report;
 
+/// Where the artifacts of a run go.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Below this folder.
+    pub dir: &'a Path,
+    /// The scenario's file.
+    pub scenario: &'a Path,
+    /// The folder that all scenarios of the command have in common.
+    pub common: &'a Path,
+    /// The kernel, where there are several.
+    pub label: Option<&'a str>,
+    /// Which repeat, from 1, where there is more than one.
+    pub repeat: Option<u32>,
+}
+
+impl Place<'_> {
+    /// `FOLDER/SCENARIO/RUN`, with `@KERNEL` where there are several and `-N` for the N-th repeat. FOLDER is the scenario's
+    /// own below the common one.
+    fn folder(&self, evidence: &Evidence) -> PathBuf {
+        let plan = &evidence.plan;
+        let kernel = self.label.map(|label| format!("@{label}")).unwrap_or_default();
+        let number = self.repeat.map(|n| format!("-{n}")).unwrap_or_default();
+        let beside = self.scenario.parent().and_then(|folder| folder.strip_prefix(self.common).ok());
+        let run = format!("{}{kernel}{number}", plan.run);
+        self.dir.join(beside.unwrap_or(Path::new(""))).join(&plan.scenario).join(run)
+    }
+}
+
 /// Writes `evidence.json`, `timeline.txt`, `packets.pcapng`, `calls.strace`, `stdout` and `stderr` below `dir`, and
-/// returns their folder: `FOLDER/SCENARIO/RUN` (with `-N` for the N-th repeat). FOLDER is the scenario's own below
-/// `common`, the folder that all scenarios of the command have in common.
+/// returns their folder.
 ///
 /// # Errors
 ///
 /// What the kernel said.
-pub fn keep(
-    dir: &Path,
-    scenario: &Path,
-    common: &Path,
-    repeat: Option<u32>,
-    evidence: &Evidence,
-    timeline: &str,
-) -> io::Result<PathBuf> {
-    let plan = &evidence.plan;
-    let number = repeat.map(|n| format!("-{n}")).unwrap_or_default();
-    let inner = scenario.parent().and_then(|folder| folder.strip_prefix(common).ok()).unwrap_or(Path::new(""));
-    let folder = dir.join(inner).join(&plan.scenario).join(format!("{}{number}", plan.run));
+pub fn keep(place: Place<'_>, evidence: &Evidence, timeline: &str) -> io::Result<PathBuf> {
+    let folder = place.folder(evidence);
     fs::create_dir_all(&folder)?;
     let mut file = BufWriter::new(File::create(folder.join("evidence.json"))?);
     serde_json::to_writer(&mut file, evidence)?;

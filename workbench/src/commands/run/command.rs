@@ -5,32 +5,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::conclude::{Conclude, Concluded};
-use super::engines::{engines, task};
+use super::engines::{engines, programs_at_most_ns, tasks};
+use super::hold::Hold;
 use super::phases;
 use super::progress::Progress;
 use super::schedule::{Schedule, Task};
+use super::select::{Selection, select};
 use crate::agent;
 use crate::cli::{EngineChoice, Format, RunArgs};
 use crate::commands::check::{count, wrong};
-use crate::commands::files::{find, plan_file};
 use crate::commands::interrupt::interrupted;
 use crate::commands::terminal::{Terminal, say_line};
 use crate::engine::Engine;
 use crate::evidence::JiffiesClock;
 use crate::exit_code;
-use crate::plan::{Plan, StdinPlan};
+use crate::plan::Plan;
 use crate::report::Status;
 
 /// Runs that mostly wait: this many for each core, unless `--jobs` says otherwise.
 const JOBS_PER_CORE: usize = 4;
 
-/// What all programs of a virtual run may use of a processor together, unless `--compute` says otherwise. Tools that
-/// wait for a network use milliseconds; whoever makes system calls for ever uses this up.
-const PROGRAMS_AT_MOST_NS: u64 = 60 * 1_000_000_000;
-
 /// Runs what the arguments select and returns the exit code.
 pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
-    let plans = match select(args, terminal) {
+    let selection = Selection { paths: &args.paths, only: &args.only, tag: &args.tag };
+    let plans = match select(selection, terminal) {
         Ok(plans) => plans,
         Err(code) => return code,
     };
@@ -49,15 +47,15 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     let is_one_file = plans.iter().all(|(path, _)| *path == plans[0].0);
     let is_telling = args.verbose || (is_one_file && args.repeat == 1);
     let common = common_folder(&plans);
-    let conclude = Conclude { args, common, terminal, is_telling };
+    let conclude = Conclude { args, common, terminal, is_telling, hold: Hold::new(args, terminal.color_out) };
     let once: Vec<(&PathBuf, Task)> = plans
         .iter()
-        .flat_map(|(path, plan)| engines.iter().map(move |engine| (path, task(plan, engine, &args.virtual_time, None))))
+        .flat_map(|(path, plan)| tasks(plan, &engines, &args.virtual_time).into_iter().map(move |task| (path, task)))
         .collect();
     let schedule = Schedule {
         at_most: at_most(args),
         jiffies: host_jiffies(&engines),
-        programs_at_most_ns: args.virtual_time.compute.map_or(PROGRAMS_AT_MOST_NS, |compute| compute.ns),
+        programs_at_most_ns: programs_at_most_ns(args.virtual_time.compute),
         progress: &progress,
     };
     let done = |concluded: &Concluded| {
@@ -115,53 +113,12 @@ fn host_jiffies(engines: &[Engine]) -> Option<JiffiesClock> {
     engines.contains(&Engine::Host).then(agent::read_jiffies).flatten()
 }
 
-/// The plans to run, each with its scenario's file; or the exit code, with everything said.
-fn select(args: &RunArgs, terminal: Terminal) -> Result<Vec<(PathBuf, Arc<Plan>)>, u8> {
-    let files = find(&args.paths).map_err(|e| wrong(&e))?;
-    let mut plans = Vec::new();
-    let mut is_wrong = false;
-    for file in files {
-        match plan_file(&file) {
-            Ok(planned) if planned.has_any_tag(&args.tag) => {
-                plans.extend(planned.plans.into_iter().map(|plan| (file.clone(), Arc::new(plan))));
-            }
-            Ok(_) => {}
-            Err(diagnostics) => {
-                terminal.complain(&diagnostics);
-                is_wrong = true;
-            }
-        }
-    }
-    if is_wrong {
-        return Err(exit_code::WRONG_INPUT);
-    }
-    if !args.only.is_empty() {
-        plans.retain(|(_, plan)| args.only.contains(&plan.run));
-    }
-    if let Some((plan, path)) = plans.iter().find_map(|(_, plan)| Some((plan, unreadable_stdin(plan)?))) {
-        let origin = &plan.command.origin;
-        let place = format!("{}:{}:{}", origin.file, origin.line, origin.column);
-        return Err(wrong(&format!("{place}: standard input of run {}: {path} is no file that can be read", plan.run)));
-    }
-    if plans.is_empty() {
-        return Err(wrong(&"nothing to run: no scenario has that tag, or no run that name"));
-    }
-    Ok(plans)
-}
-
 /// The longest path that all scenarios' folders begin with.
 fn common_folder(plans: &[(PathBuf, Arc<Plan>)]) -> &Path {
     let mut folders = plans.iter().filter_map(|(path, _)| path.parent());
     let first = folders.next().unwrap_or(Path::new(""));
     let is_above_all = |folder: &&Path| plans.iter().all(|(path, _)| path.starts_with(folder));
     first.ancestors().find(is_above_all).unwrap_or(Path::new(""))
-}
-
-/// The file that a command is to read, if it cannot. A FIFO would block the lab before its deadline begins.
-fn unreadable_stdin(plan: &Plan) -> Option<&str> {
-    let StdinPlan::File(path) = &plan.command.stdin else { return None };
-    let is_file = std::fs::metadata(path).is_ok_and(|m| m.is_file()) && std::fs::File::open(path).is_ok();
-    (!is_file).then_some(path)
 }
 
 /// How many runs ended how.

@@ -3,19 +3,20 @@
 use std::path::Path;
 
 use super::artifacts;
+use super::hold::{Held, Hold};
+use super::not_run::{NotRun, seen};
 use super::phases::Phases;
 use super::schedule::Task;
-use crate::agent::{Outcome, Refused, Unsupported};
+use crate::agent::Outcome;
 use crate::cli::{Format, RunArgs};
 use crate::commands::terminal::Terminal;
-use crate::engine::EngineError;
-use crate::evidence::{Ending, Evidence};
-use crate::plan::Origin;
+use crate::engine::{Engine, EngineError};
+use crate::evidence::Evidence;
 use crate::report::json::RunReport;
 use crate::report::phases::PhasesReport;
 use crate::report::text;
 use crate::report::{SnapshotStatus, Status};
-use crate::snapshot::{self, Checked, Snapshot, Store, StoreError, Tolerance};
+use crate::snapshot::Snapshot;
 use crate::{exit_code, timeline, verdict};
 
 /// How runs are concluded.
@@ -28,6 +29,8 @@ pub struct Conclude<'a> {
     pub terminal: Terminal,
     /// Print timelines of runs that agree, too.
     pub is_telling: bool,
+    /// How to hold them against their snapshots.
+    pub hold: Hold<'a>,
 }
 
 /// A run, concluded.
@@ -49,25 +52,15 @@ impl Conclude<'_> {
         repeat: Option<u32>,
         outcome: Result<Outcome, EngineError>,
     ) -> Concluded {
-        let concluded = match outcome {
-            Ok(Outcome::Seen(evidence)) => match missing_program(&evidence) {
-                Some(why) => self.not_run(task, Status::Error, why, Some(exit_code::ENVIRONMENT)),
-                None => self.seen(path, repeat, &evidence, None),
-            },
-            Ok(Outcome::Unsupported(lacking)) => self.not_run(task, Status::Skipped, skipped(&lacking), None),
-            Ok(Outcome::Refused(refused)) => {
-                let code = if refused.is_scenario_fault { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT };
-                self.not_run(task, Status::Error, refusal(&refused), Some(code))
-            }
-            Ok(Outcome::Broken(why)) => self.not_run(task, Status::Error, why, Some(exit_code::ENVIRONMENT)),
-            Err(error) => self.not_run(task, Status::Error, error.to_string(), Some(exit_code::ENVIRONMENT)),
-        };
-        self.printed(concluded)
+        self.printed(match seen(outcome) {
+            Ok(evidence) => self.seen(path, task, repeat, &evidence, None),
+            Err(not_run) => self.not_run(task, not_run),
+        })
     }
 
     /// Concludes a run that was made at many phases; `evidence` is of the one that stands for all.
-    pub fn conclude_phases(&self, path: &Path, evidence: &Evidence, phases: &Phases) -> Concluded {
-        self.printed(self.seen(path, None, evidence, Some(phases)))
+    pub fn conclude_phases(&self, path: &Path, task: &Task, evidence: &Evidence, phases: &Phases) -> Concluded {
+        self.printed(self.seen(path, task, None, evidence, Some(phases)))
     }
 
     /// For programs a report is one line; for people it is the text.
@@ -79,14 +72,27 @@ impl Conclude<'_> {
         concluded
     }
 
-    fn not_run(&self, task: &Task, status: Status, reason: String, error_code: Option<u8>) -> Concluded {
+    fn not_run(&self, task: &Task, not_run: NotRun) -> Concluded {
+        let NotRun { status, reason, error_code } = not_run;
         let plan = &task.plan;
-        let text = format!("{}/{}: {status}: {reason}\n", plan.scenario, plan.run);
-        let report = RunReport::not_run(plan, task.engine.kind(), status, Some(reason));
+        let place = task.label.as_ref().map(|label| format!(" on {label}")).unwrap_or_default();
+        let text = format!("{}/{}{place}: {status}: {reason}\n", plan.scenario, plan.run);
+        let mut report = RunReport::not_run(plan, task.engine.kind(), status, Some(reason));
+        if let Engine::Virtual(kernel) = &task.engine {
+            report.kernel = Some(kernel.release.clone());
+            report.hz = Some(kernel.hz);
+        }
         Concluded { report, text, error_code }
     }
 
-    fn seen(&self, path: &Path, repeat: Option<u32>, evidence: &Evidence, phases: Option<&Phases>) -> Concluded {
+    fn seen(
+        &self,
+        path: &Path,
+        task: &Task,
+        repeat: Option<u32>,
+        evidence: &Evidence,
+        phases: Option<&Phases>,
+    ) -> Concluded {
         let timeline = timeline::build(evidence);
         let mut verdict = verdict::judge(evidence, &timeline);
         let mut observed = Snapshot::from_run(evidence, &timeline);
@@ -96,7 +102,7 @@ impl Conclude<'_> {
             observed = observed.with_spread(&phases.spread);
         }
         let is_believed = verdict.inconclusive.is_empty() && phases.is_none_or(|phases| phases.differences.is_empty());
-        let held = self.hold(path, evidence, &observed, is_believed);
+        let held = self.hold.hold(path, evidence, &observed, is_believed);
         if let Ok(Held { inconclusive: Some(why), .. }) = &held {
             verdict.inconclusive.push(why.clone());
         }
@@ -122,7 +128,9 @@ impl Conclude<'_> {
         // The full story without colours is what is kept; the same function makes it again from the evidence.
         let plain = text::render(evidence, &timeline, &verdict, text::Options::KEPT);
         if let Some(dir) = &self.args.artifacts {
-            match artifacts::keep(dir, path, self.common, repeat, evidence, &plain) {
+            let place =
+                artifacts::Place { dir, scenario: path, common: self.common, label: task.label.as_deref(), repeat };
+            match artifacts::keep(place, evidence, &plain) {
                 Ok(folder) => report.artifacts = Some(folder.display().to_string()),
                 Err(e) => {
                     report.status = Status::Error;
@@ -132,13 +140,14 @@ impl Conclude<'_> {
             }
         }
         let diffs = phases.map_or("", |phases| &phases.diffs);
-        let text = self.text(evidence, &timeline, &verdict, spread, &report) + diffs + &extra;
+        let text = self.text(task, evidence, &timeline, &verdict, spread, &report) + diffs + &extra;
         Concluded { report, text, error_code }
     }
 
     /// The whole story, or one line for a run that agrees among others.
     fn text(
         &self,
+        task: &Task,
         evidence: &Evidence,
         timeline: &timeline::Timeline,
         verdict: &verdict::Verdict,
@@ -156,127 +165,10 @@ impl Conclude<'_> {
         let reason = report.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
         let is_short = matches!(status, Status::Pass | Status::Inconclusive) && !self.is_telling;
         if is_short {
-            return format!("{status:<12} {headline}{reason}\n");
+            let place = task.label.as_ref().map(|label| format!("{label:<9} ")).unwrap_or_default();
+            return format!("{status:<12} {place}{headline}{reason}\n");
         }
         let story = text::render_spread(evidence, timeline, verdict, spread, options);
         if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
     }
-
-    /// Holds a run against its snapshot, as the command line says.
-    /// A run that cannot be believed changes no file.
-    fn hold(
-        &self,
-        path: &Path,
-        evidence: &Evidence,
-        observed: &Snapshot,
-        is_believed: bool,
-    ) -> Result<Held, StoreError> {
-        if self.args.no_snapshot {
-            return Ok(Held::default());
-        }
-        let store = Store::for_scenario(path)?;
-        let run = &evidence.plan.run;
-        let tolerance = Tolerance::of(&evidence.machine, evidence.lateness.max_ns);
-        let may_write = !self.args.ci && !self.args.accept && is_believed;
-        let checked = store.check(run, observed, &tolerance, may_write)?;
-        let color = self.terminal.color_out;
-        let has_new_ranges = observed.recording.phases.is_some()
-            && store.load(run)?.is_some_and(|accepted| !accepted.has_ranges_of(observed));
-        let held = match &checked {
-            Checked::New { .. } => Held { status: SnapshotStatus::New, missing: self.args.ci, ..Held::default() },
-            Checked::Compared { comparison, .. } => Held::of(comparison, color),
-        };
-        if self.args.accept
-            && !self.args.ci
-            && is_believed
-            && (has_new_ranges || matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs))
-        {
-            let file = store.accept(run, observed)?;
-            let text = format!("  accepted: {}\n", shown(&file));
-            return Ok(Held { status: SnapshotStatus::Match, text, ..Held::default() });
-        }
-        let pending = match checked {
-            Checked::New { pending } | Checked::Compared { pending, .. } => pending,
-        };
-        Ok(held.with_pending(pending.as_deref()))
-    }
-}
-
-/// What holding a run against its snapshot came to.
-struct Held {
-    status: SnapshotStatus,
-    /// There is none, and none may be written.
-    missing: bool,
-    /// Neither agrees nor differs, and why.
-    inconclusive: Option<String>,
-    /// To print after the timeline.
-    text: String,
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self { status: SnapshotStatus::None, missing: false, inconclusive: None, text: String::new() }
-    }
-}
-
-impl Held {
-    fn of(comparison: &snapshot::Comparison, color: bool) -> Self {
-        let diff = || snapshot::render_diff(comparison, color);
-        match comparison.outcome {
-            snapshot::Outcome::Agrees => Self { status: SnapshotStatus::Match, ..Self::default() },
-            snapshot::Outcome::Differs => Self { status: SnapshotStatus::Differs, text: diff(), ..Self::default() },
-            snapshot::Outcome::MissingRetransmission | snapshot::Outcome::MachineLate => {
-                Self { inconclusive: Some(comparison.remarks.join("; ")), text: diff(), ..Self::default() }
-            }
-        }
-    }
-
-    fn with_pending(mut self, pending: Option<&Path>) -> Self {
-        if let Some(pending) = pending {
-            let what = if self.status == SnapshotStatus::New { "a new snapshot waits" } else { "what was seen waits" };
-            self.text.push_str(&format!("  {what} in {}: workbench review\n", shown(pending)));
-        }
-        self
-    }
-}
-
-/// A path from where the user stands, if it is below.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
-}
-
-/// A command that is not there is a lack of this machine, not a result of the scenario.
-pub fn missing_program(evidence: &Evidence) -> Option<String> {
-    let Ending::ExecFailed(errno) = &evidence.end.how else { return None };
-    let program = &evidence.plan.command.argv[0];
-    let remedy = "install it, or let `workbench doctor --fix` do so";
-    Some(match errno.as_str() {
-        "ENOENT" => format!("there is no program `{program}` in the lab's PATH; {remedy}"),
-        _ => format!("`{program}` cannot be executed: {errno}"),
-    })
-}
-
-fn skipped(lacking: &Unsupported) -> String {
-    let Unsupported { feature, why, remedy, origin } = lacking;
-    format!("{feature} is not available here: {why}; {remedy}{}", place(origin))
-}
-
-fn refusal(refused: &Refused) -> String {
-    let Refused { at, asked, kernel, origin, .. } = refused;
-    let is_sysctl = asked.starts_with("net.");
-    let remedy = match kernel.split(':').next() {
-        Some("ENOENT") if is_sysctl => "; this kernel has no such sysctl or value: `if-present=#true` would do without",
-        Some("EINVAL" | "ERANGE") if is_sysctl => "; `or=VALUE` would name a second choice",
-        _ => "",
-    };
-    format!("the kernel refuses `{asked}` in {at}: {kernel}{remedy}{}", place(origin))
-}
-
-/// ` (scenarios/x.kdl:3:5: sysctl "…" 0)`.
-fn place(origin: &Origin) -> String {
-    if origin.line == 0 {
-        return String::new();
-    }
-    format!("\n  {}:{}:{}: {}", origin.file, origin.line, origin.column, origin.text)
 }

@@ -1,9 +1,9 @@
 //! A run at many phases of the timer wheel: first once, to learn over which step they lie, then at each of them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::conclude::{Conclude, Concluded, missing_program};
+use super::conclude::{Conclude, Concluded};
+use super::not_run::missing_program;
 use super::schedule::{Schedule, Task};
 use crate::agent::Outcome;
 use crate::engine::EngineError;
@@ -89,7 +89,7 @@ pub async fn run(
                 conclude.conclude(path, task, None, outcome)
             }
             (First::Stands(evidence, step_ns), None) => {
-                conclude.conclude_phases(path, &evidence, &Phases::of(&evidence, &told, step_ns, conclude))
+                conclude.conclude_phases(path, task, &evidence, &Phases::of(&evidence, &told, step_ns, conclude))
             }
         });
     };
@@ -133,7 +133,7 @@ fn at_phase(task: &Task, phase_ns: u64) -> Task {
     if let Some(guest) = &mut guest {
         guest.phase_ns = Some(phase_ns);
     }
-    Task { plan: Arc::clone(&task.plan), engine: task.engine.clone(), guest }
+    Task { guest, ..task.clone() }
 }
 
 impl Phases {

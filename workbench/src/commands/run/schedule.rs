@@ -25,6 +25,8 @@ pub struct Task {
     pub engine: Engine,
     /// For a virtual machine.
     pub guest: Option<Guest>,
+    /// What tells it from the same run on other kernels, where there are several: `6.12.117`.
+    pub label: Option<String>,
 }
 
 /// What all tasks have in common.

@@ -12,6 +12,10 @@ use crate::agent::Job;
 pub struct Kernel {
     /// The program that User-Mode Linux is.
     pub image: PathBuf,
+    /// Its release, as it says it: `6.12.117`.
+    pub release: String,
+    /// Its ticks in a second.
+    pub hz: u64,
     /// Major and minor version: what its command line understands depends on it.
     pub version: (u32, u32),
 }

@@ -48,6 +48,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
             origin: Origin::default(),
         },
         expect: Expectations::default(),
+        differs: Vec::new(),
     };
     let machine = Machine {
         zero_realtime_ns: 1_700_000_000_000_000_000,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::fixture::{Connect, Random};
 use crate::evidence::EngineKind;
 use crate::snapshot::{
-    Checked, Outcome, Pending, Reviewed, Store, StoreError, Tolerance, list_pending, pending_for, review, unreferenced,
+    Checked, Holds, Outcome, Pending, Reviewed, Store, StoreError, Tolerance, list_pending, pending_for, review,
+    unreferenced,
 };
 
 const TOLERANCE: Tolerance = Tolerance { tick_ns: 4_000_000, lateness_ns: 0, engine: EngineKind::Host };
@@ -279,4 +280,34 @@ fn repeats_of_a_run_may_write_at_the_same_time() {
         }
     });
     assert_eq!(fs::read_dir(store.folder()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_range_of_kernels_has_a_snapshot_of_its_own_and_says_why() {
+    let (_guard, root) = project(&["scenarios/a.kdl"], true);
+    let store = Store::for_scenario(&root.join("scenarios/a.kdl")).unwrap();
+    let why = "tcp_syn_linear_timeouts: \"the first four\" are not doubled";
+    let holds = |since: Option<&str>, before: Option<&str>| {
+        Some(Holds { since: since.map(str::to_owned), before: before.map(str::to_owned), why: why.to_owned() })
+    };
+    for (name, holds) in [("curl", holds(None, Some("6.5"))), ("curl@6.5", holds(Some("6.5"), None))] {
+        let mut snapshot = Connect::on_time(3).snapshot();
+        snapshot.recording.holds = holds;
+        let file = store.accept(name, &snapshot).unwrap();
+        assert_eq!(file, root.join(format!("snapshots/a/{name}.snap")));
+        assert_eq!(store.load(name).unwrap(), Some(snapshot.clone()));
+        let bytes = fs::read(&file).unwrap();
+        insta::Snapshot::from_file(&file).unwrap().save(&file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), bytes);
+        store.write_pending(name, &snapshot).unwrap();
+    }
+    let text = fs::read_to_string(store.path("curl@6.5")).unwrap();
+    assert!(text.contains("  since: \"6.5\"\n") && text.contains("  why: "), "{text}");
+    assert_eq!(store.load("curl@6.12").unwrap(), None);
+    let pending = pending_for(&root).unwrap();
+    assert_eq!(pending.len(), 2);
+    assert_eq!(pending[1].accepted, store.path("curl@6.5"));
+    pending.iter().for_each(|pending| pending.accept().unwrap());
+    let known = BTreeSet::from([store.path("curl"), store.path("curl@6.12")]);
+    assert_eq!(unreferenced(&root, &known).unwrap(), [store.path("curl@6.5")]);
 }

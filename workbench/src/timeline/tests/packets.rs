@@ -90,6 +90,27 @@ fn a_neighbour_that_is_not_there_is_told_from_syn_retries() {
 }
 
 #[test]
+fn a_question_that_goes_out_as_the_connect_fails_was_not_waited_for() {
+    let mut run = Fixture::new("nc 10.9.0.9 80");
+    run.socket(0, 3).connect((100, 3_070_000), 3, ("10.9.0.9", 80), error("EHOSTUNREACH"));
+    for us in [150, 1_010_000, 2_030_000, 3_069_950] {
+        let arp = Content::Arp { is_request: true, target: "10.9.0.9".parse().unwrap() };
+        run.flight(us, "client", "server", arp).but(|flight| flight.addresses = None);
+    }
+    run.end(3_071_000, Ending::Exit(1));
+    let expected = [
+        "client | connect to 10.9.0.9:80",
+        "client -> server | ARP who has 10.9.0.9",
+        "client -> server | ARP who has 10.9.0.9, retransmission 1 | neighbour 1 s",
+        "client -> server | ARP who has 10.9.0.9, retransmission 2 | neighbour 1 s",
+        "client -> server | ARP who has 10.9.0.9, retransmission 3 | neighbour 1 s",
+        "client | connect to 10.9.0.9:80 failed: EHOSTUNREACH | neighbour 3 s",
+        "client | exit 1",
+    ];
+    assert_eq!(claims(&run), expected);
+}
+
+#[test]
 fn an_icmp_error_names_the_flow_it_is_about() {
     let mut run = Fixture::new("nc server 80");
     run.socket(0, 3).connect((100, 400), 3, ("server", 80), error("EHOSTUNREACH"));
