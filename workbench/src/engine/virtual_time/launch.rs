@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 
@@ -23,6 +24,9 @@ const BASIC_DEADLINE_NS: u64 = 60 * 1_000_000_000;
 /// Carries out an order, in the thread that must outlive the machine. `asker` is at its end when nobody wants the run any
 /// more; the outcome then is of no use to anybody.
 pub fn launch(mut order: Order, asker: BorrowedFd<'_>) -> Outcome {
+    if let Err(errno) = set_child_subreaper(true) {
+        return Outcome::Broken(format!("cannot become the reaper of a virtual machine's processes: {errno}"));
+    }
     let first = attempt(&order, asker);
     let Ok(Attempt::Stuck(why)) = first else { return outcome(first) };
     if let Some(guest) = &mut order.job.guest {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -106,8 +106,17 @@ pub fn watch(
             kill(machine, Signal::SIGKILL)?;
         }
         let status = waitpid(machine, None)?;
+        clear_away(machine);
         return Ok((found.unwrap_or(Watched::Ended(status)), suspicion.polls_clock));
     }
+}
+
+/// Ends what a machine that has ended left of its own session, and waits until nothing is. A process that it had only just
+/// made does not know yet that it should die with it. The calling process is the one that orphans are handed to.
+fn clear_away(machine: Pid) {
+    // Nobody makes another one: the kernel of the machine, which does, is gone.
+    let _ = killpg(machine, Signal::SIGKILL);
+    while waitpid(None, None).is_ok() {}
 }
 
 /// What the looks so far have shown.
