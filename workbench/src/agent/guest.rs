@@ -46,6 +46,9 @@ const MOUNT_POINT: &str = "/tmp";
 ///
 /// What was tried and what the kernel said.
 pub fn init(agent: impl FnOnce(i32) -> u8) -> Result<u8, String> {
+    if std::process::id() != 1 {
+        return Err("expected to be process 1 of a virtual machine; only its kernel starts this".to_owned());
+    }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).map_err(failed("mount /proc"))?;
     let (job_file, known_tools, mut outcome) = open_folder().map_err(failed("open the folder of job and outcome"))?;

@@ -37,7 +37,7 @@ pub fn guest() -> u8 {
         Ok(code) => code,
         Err(why) => {
             let _ = std::fs::write("/dev/kmsg", format!("<0>workbench guest: {why}"));
-            exit_code::ENVIRONMENT
+            fail(&why)
         }
     }
 }

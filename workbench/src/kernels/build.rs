@@ -43,6 +43,12 @@ pub struct Built {
 ///
 /// The request names what is no source; the machine lacks tools, space or a network; or the build fails.
 pub async fn build(request: &Request, on_event: &mut dyn FnMut(Event)) -> Result<Built, KernelError> {
+    if std::env::consts::ARCH != "x86_64" {
+        let arch = std::env::consts::ARCH;
+        return Err(KernelError::NoSource(format!(
+            "User-Mode Linux of 64 bits is there for x86-64 only; this is {arch}"
+        )));
+    }
     let origin = origin(request).await?;
     let missing = missing_tools(&path());
     if !missing.is_empty() {

@@ -32,6 +32,9 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         Ok(plans) => plans,
         Err(code) => return code,
     };
+    if args.virtual_time.phases.is_some() && args.repeat > 1 {
+        return wrong(&"--repeat means nothing with --phases: every repeat at one phase is the same");
+    }
     let engines = match engines(args) {
         Ok(engines) => engines,
         Err(code) => return code,

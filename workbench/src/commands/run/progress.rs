@@ -29,6 +29,7 @@ impl Progress {
             return;
         }
         let at_most = match plan.command.deadline_ns {
+            Some(ns) if plan.command.is_horizon => format!("at most {} of virtual time", seconds(ns)),
             Some(ns) => format!("at most {}", seconds(ns)),
             None => "as long as it takes".to_owned(),
         };
@@ -68,6 +69,10 @@ impl Progress {
 }
 
 fn seconds(ns: u64) -> String {
+    const DAY_S: u64 = 86_400;
     let s = ns / 1_000_000_000;
+    if s >= DAY_S {
+        return format!("{} d", s / DAY_S);
+    }
     if s >= 120 { format!("{} min", s / 60) } else { format!("{s} s") }
 }

@@ -33,8 +33,12 @@ pub fn launch(mut order: Order, asker: BorrowedFd<'_>) -> Outcome {
         guest.time_travel = TimeTravel::Basic;
     }
     let command = &mut order.job.plan.command;
-    command.deadline_ns = Some(command.deadline_ns.map_or(BASIC_DEADLINE_NS, |ns| ns.min(BASIC_DEADLINE_NS)));
-    let why = format!("{why}; run again with time-travel=basic, in which computing takes time");
+    let is_cut = command.deadline_ns.is_none_or(|ns| ns > BASIC_DEADLINE_NS);
+    if is_cut {
+        command.deadline_ns = Some(BASIC_DEADLINE_NS);
+    }
+    let cut = if is_cut { ", for a minute at most" } else { "" };
+    let why = format!("{why}; run again with time-travel=basic, in which computing takes time{cut}");
     match attempt(&order, asker) {
         Ok(Attempt::Done(outcome)) => noted(outcome, why),
         Ok(Attempt::Stuck(again)) => Outcome::Broken(format!("{why}: {again}")),
