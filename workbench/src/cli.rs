@@ -178,6 +178,13 @@ impl std::str::FromStr for Duration {
     }
 }
 
+fn longer_than_nothing(text: &str) -> Result<Duration, String> {
+    match text.parse::<Duration>()? {
+        Duration { ns: 0 } => Err("expected a length of time, found nothing; 30d, or 10s".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
 /// Arguments of the virtual engine. None of them means anything on the host.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Virtual engine")]
@@ -191,7 +198,7 @@ pub struct VirtualArgs {
     pub seed: Option<u64>,
     /// How long to wait for a command to end, in place of every deadline. Without it a deadline that the scenario gives
     /// is kept, and where it gives none the horizon is 1d. A day of waiting takes about 0.3 s.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = longer_than_nothing)]
     pub horizon: Option<Duration>,
     /// How far into the cycle of the kernel's timer wheel (131.072 s at HZ=250) the command is let go.
     #[arg(long, value_name = "DURATION", conflicts_with = "phases")]
@@ -200,8 +207,9 @@ pub struct VirtualArgs {
     /// every wait.
     #[arg(long, value_name = "N", conflicts_with = "repeat", value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub phases: Option<u32>,
-    /// How much processor time the programs of a run may use together before it is given up; 60s unless given.
-    #[arg(long, value_name = "DURATION")]
+    /// How much processor time the programs of a run may use together; 60s unless given. Then it is run again with time
+    /// that goes on while they compute, and given up if that does not end it.
+    #[arg(long, value_name = "DURATION", value_parser = longer_than_nothing)]
     pub compute: Option<Duration>,
 }
 
@@ -218,7 +226,8 @@ pub struct RunArgs {
     /// Only scenarios with this tag.
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// How many labs at a time. They mostly wait: the default is four for each core.
+    /// How many labs at a time. On the host they mostly wait: four for each core unless given. In virtual time they never
+    /// do: one for each core.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Run each this many times.
@@ -233,9 +242,6 @@ pub struct RunArgs {
     /// Where to run: on this machine's kernel in real time, or on a kernel of its own in virtual time.
     #[arg(long, value_enum, default_value = "host")]
     pub engine: EngineChoice,
-    /// How the virtual engine goes about it.
-    #[command(flatten)]
-    pub virtual_time: VirtualArgs,
     /// Compare with no snapshot and write none.
     #[arg(long, conflicts_with = "accept")]
     pub no_snapshot: bool,
@@ -251,6 +257,9 @@ pub struct RunArgs {
     /// Tell every run's timeline, with all system calls. Without it: claims only, and of many files only what differs.
     #[arg(long, short)]
     pub verbose: bool,
+    /// How the virtual engine goes about it.
+    #[command(flatten)]
+    pub virtual_time: VirtualArgs,
 }
 
 const COMPARE_EXAMPLES: &str = "\
@@ -281,7 +290,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// How long to wait for a command to end, in place of every deadline.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = longer_than_nothing)]
     pub horizon: Option<Duration>,
     /// How many at a time; one for each core unless given.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use super::check::wrong;
-use super::interrupt::interrupted;
+use super::interrupt::to_the_end;
 use super::run::{Progress, Schedule, Selection, Task, programs_at_most_ns, seen, select, tasks, virtual_engines};
 use super::terminal::{Terminal, say, say_line};
 use crate::agent::Outcome;
@@ -46,21 +46,14 @@ pub fn compare(args: &CompareArgs, terminal: Terminal) -> u8 {
     };
     let all: Vec<Task> = plans.iter().flat_map(|(_, plan)| tasks(plan, &engines, &virtual_args)).collect();
     let mut sum = Sum::default();
-    let finished = runtime.block_on(async {
-        let mut columns = Vec::new();
-        let everything = schedule.run(&all, |index, outcome| {
-            columns.push(sum.column(&all[index], outcome));
-            if columns.len() == engines.len() {
-                sum.add(Compared::new(&all[index].plan, std::mem::take(&mut columns)), args.format);
-            }
-        });
-        tokio::select! {
-            () = everything => true,
-            () = interrupted() => false,
+    let mut columns = Vec::new();
+    let everything = schedule.run(&all, |index, outcome| {
+        columns.push(sum.column(&all[index], outcome));
+        if columns.len() == engines.len() {
+            sum.add(Compared::new(&all[index].plan, std::mem::take(&mut columns)), args.format);
         }
     });
-    if !finished {
-        eprintln!("workbench: interrupted; the labs are gone");
+    if !to_the_end(&runtime, everything) {
         return exit_code::INTERRUPTED;
     }
     if args.format == Format::Text {

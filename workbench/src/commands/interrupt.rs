@@ -1,5 +1,6 @@
 //! Waiting for somebody to want a command to end. What then goes, and how, is the command's business.
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Ends when SIGINT, SIGTERM or SIGHUP comes.
@@ -14,4 +15,18 @@ pub async fn interrupted() {
         _ = term.recv() => {}
         _ = hup.recv() => {}
     }
+}
+
+/// Runs the labs of `everything` to their end. Says so and returns false if somebody wanted them to end before.
+pub fn to_the_end(runtime: &Runtime, everything: impl Future<Output = ()>) -> bool {
+    let is_finished = runtime.block_on(async {
+        tokio::select! {
+            () = everything => true,
+            () = interrupted() => false,
+        }
+    });
+    if !is_finished {
+        eprintln!("workbench: interrupted; the labs are gone");
+    }
+    is_finished
 }

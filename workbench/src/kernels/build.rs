@@ -59,7 +59,7 @@ pub async fn build(request: &Request, on_event: &mut dyn FnMut(Event)) -> Result
     let hz = request.hz.unwrap_or_else(host_hz);
     let (tree, from) = match origin {
         Origin::Tree(tree) => {
-            refuse_broken(&tree)?;
+            refuse_broken(&tree, release_of(&tree).as_deref())?;
             let from = tree.display().to_string();
             (tree, from)
         }

@@ -1,12 +1,15 @@
 //! The configuration that this workbench builds kernels with, and its hash. The text says itself why each symbol is
 //! there: `workbench/kernel/virtual.config`.
 
+use super::mend;
+
 /// Kconfig settings for `KCONFIG_ALLCONFIG`. HZ is not among them: it is asked for at each build.
 pub const FRAGMENT: &str = include_str!("../../kernel/virtual.config");
 
-/// The first 12 hexadecimal digits of the hash of the settings. Comments do not count: they change no kernel.
+/// The first 12 hexadecimal digits of the hash of the settings and of what is mended in the source. Comments do not
+/// count: they change no kernel.
 pub fn fragment_hash() -> String {
-    hash_of(FRAGMENT)
+    hash_of(settings(FRAGMENT).chain(mend::all()))
 }
 
 /// The lines that set something, in order.
@@ -16,8 +19,8 @@ pub(super) fn settings(text: &str) -> impl Iterator<Item = &str> {
 
 /// FNV-1a, 64 bits: the same on every machine and in every version of the compiler, which the standard library's hasher
 /// does not promise.
-fn hash_of(text: &str) -> String {
-    let bytes = settings(text).flat_map(|line| line.bytes().chain([b'\n']));
+fn hash_of<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let bytes = lines.flat_map(|line| line.bytes().chain([b'\n']));
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")[..12].to_owned()
@@ -60,9 +63,9 @@ mod tests {
 
     #[test]
     fn the_hash_is_of_the_settings_and_the_same_everywhere() {
-        assert_eq!(hash_of(""), "cbf29ce48422");
-        assert_eq!(hash_of("# one\nCONFIG_A=y\n"), hash_of("# another\n\nCONFIG_A=y\n"));
-        assert_ne!(hash_of("CONFIG_A=y\n"), hash_of("CONFIG_B=y\n"));
+        assert_eq!(hash_of(settings("")), "cbf29ce48422");
+        assert_eq!(hash_of(settings("# one\nCONFIG_A=y\n")), hash_of(settings("# another\n\nCONFIG_A=y\n")));
+        assert_ne!(hash_of(settings("CONFIG_A=y\n")), hash_of(settings("CONFIG_B=y\n")));
         assert_eq!(fragment_hash().len(), 12);
     }
 }

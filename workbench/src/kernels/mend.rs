@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::about::version;
 use super::error::KernelError;
 
 /// One mistake: a text that stands in a file, and what has to stand there instead.
@@ -33,6 +34,14 @@ const MISTAKES: &[Mistake] = &[
         why: "a processor's registers are taken to have 2,696 bytes, while those of one with AMX have 11,008 and no \
               program starts there (\"ptrace set fp regs failed\")",
     },
+    // Where programs run under ptrace; since Linux 6.16 they can run under seccomp, which outlives the kernel.
+    Mistake {
+        file: "arch/um/os-Linux/skas/process.c",
+        broken: "PTRACE_O_TRACESYSGOOD) < 0) {",
+        mended: "(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) < 0) {",
+        why: "a program outlives the kernel that is killed, and from then on its system calls are the host's \
+              (PTRACE_O_EXITKILL, ptrace(2))",
+    },
 ];
 
 /// The mistakes that a tree has.
@@ -43,12 +52,21 @@ fn mistakes(tree: &Path) -> impl Iterator<Item = &'static Mistake> {
     MISTAKES.iter().filter(has).collect::<Vec<_>>().into_iter()
 }
 
+/// All that is mended, for the hash of what a kernel was built with.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    MISTAKES.iter().flat_map(|mistake| [mistake.file, mistake.mended])
+}
+
 /// Refuses a user's tree that has one.
 ///
 /// # Errors
 ///
 /// The mistakes, and how to go on.
-pub(super) fn refuse_broken(tree: &Path) -> Result<(), KernelError> {
+pub(super) fn refuse_broken(tree: &Path, release: Option<&str>) -> Result<(), KernelError> {
+    // A kernel that runs its programs under seccomp does without ptrace, and has asked the processor since before that.
+    if release.is_some_and(|release| version(release) >= (6, 16, 0)) {
+        return Ok(());
+    }
     let whys: Vec<String> = mistakes(tree).map(|mistake| format!("in {} {}", mistake.file, mistake.why)).collect();
     if whys.is_empty() {
         return Ok(());
@@ -103,9 +121,11 @@ mod tests {
 
     #[test]
     fn a_users_tree_with_mistakes_is_refused_with_all_of_them() {
-        refuse_broken(tree(|mistake| mistake.mended).path()).expect("a tree without mistakes");
-        let error = refuse_broken(tree(|mistake| mistake.broken).path()).expect_err("a tree with two").to_string();
-        assert!(error.contains("time-travel-start") && error.contains("AMX"), "{error}");
+        refuse_broken(tree(|mistake| mistake.mended).path(), Some("6.12.1")).expect("a tree without mistakes");
+        let broken = tree(|mistake| mistake.broken);
+        refuse_broken(broken.path(), Some("6.16.0")).expect("a tree that does without ptrace");
+        let error = refuse_broken(broken.path(), Some("6.12.1")).expect_err("a tree with all").to_string();
+        assert!(["time-travel-start", "AMX", "EXITKILL"].iter().all(|word| error.contains(word)), "{error}");
         assert!(error.contains("is not changed"), "{error}");
     }
 }

@@ -89,14 +89,24 @@ pub fn fork_companion(keep: &[BorrowedFd<'_>], work: impl FnOnce()) -> io::Resul
 
 /// Closes every descriptor that is not in `keep`: a pipe held open here would keep somebody else waiting for its end.
 fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    close_all_but_numbers(keep.iter().map(|fd| fd.as_raw_fd() as u32).collect())
+}
+
+/// Closes every descriptor that has none of these numbers.
+///
+/// Only for a forked child that never returns into code that still believes to own them.
+///
+/// # Errors
+///
+/// `close_range`'s errno.
+pub fn close_all_but_numbers(mut kept: Vec<u32>) -> io::Result<()> {
     kept.sort_unstable();
     let mut first = 0;
-    for fd in kept.into_iter().chain([u32::MAX]) {
-        if first < fd {
-            close_descriptors(first, fd - 1)?;
+    for number in kept.into_iter().chain([u32::MAX]) {
+        if first < number {
+            close_descriptors(first, number - 1)?;
         }
-        first = fd.saturating_add(1);
+        first = number.saturating_add(1);
     }
     Ok(())
 }

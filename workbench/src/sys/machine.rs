@@ -10,7 +10,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, execve, fchdir, getpid, getppid, setsid};
 
-use super::fork::{close_descriptors, default_signals, exit_now, fork_child};
+use super::fork::{close_all_but_numbers, default_signals, exit_now, fork_child};
 use super::seccomp;
 
 /// What is started, and in what surroundings.
@@ -86,16 +86,7 @@ fn take_descriptors(wanted: &[(BorrowedFd<'_>, i32)]) -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
-    let mut kept: Vec<u32> = wanted.iter().map(|(_, number)| *number as u32).collect();
-    kept.sort_unstable();
-    let mut first = 0;
-    for number in kept.into_iter().chain([u32::MAX]) {
-        if first < number {
-            close_descriptors(first, number - 1)?;
-        }
-        first = number.saturating_add(1);
-    }
-    Ok(())
+    close_all_but_numbers(wanted.iter().map(|(_, number)| *number as u32).collect())
 }
 
 /// Every system call is allowed, but `getrandom` is not there.

@@ -14,7 +14,7 @@ use super::select::{Selection, select};
 use crate::agent;
 use crate::cli::{EngineChoice, Format, RunArgs};
 use crate::commands::check::{count, wrong};
-use crate::commands::interrupt::interrupted;
+use crate::commands::interrupt::to_the_end;
 use crate::commands::terminal::{Terminal, say_line};
 use crate::engine::Engine;
 use crate::evidence::JiffiesClock;
@@ -65,20 +65,13 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         progress.print(&concluded.text);
         tally.add(concluded);
     };
-    let finished = runtime.block_on(async {
-        let everything = async {
-            match args.virtual_time.phases {
-                Some(count) => phases::run(&once, count, &schedule, &conclude, done).await,
-                None => repeated(&once, args.repeat, &schedule, &conclude, done).await,
-            }
-        };
-        tokio::select! {
-            () = everything => true,
-            () = interrupted() => false,
+    let everything = async {
+        match args.virtual_time.phases {
+            Some(count) => phases::run(&once, count, &schedule, &conclude, done).await,
+            None => repeated(&once, args.repeat, &schedule, &conclude, done).await,
         }
-    });
-    if !finished {
-        eprintln!("workbench: interrupted; the labs are gone");
+    };
+    if !to_the_end(&runtime, everything) {
         return exit_code::INTERRUPTED;
     }
     if args.format == Format::Text && tally.total() > 1 {

@@ -33,7 +33,7 @@ pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, u8> {
         },
         EngineChoice::Virtual => virtual_engines(&args.virtual_time).map_err(|error| {
             eprintln!("workbench: {error}");
-            exit_code::ENVIRONMENT
+            if error.is_input() { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT }
         }),
     }
 }

@@ -50,13 +50,14 @@ impl<'a> Hold<'a> {
             Checked::Compared { comparison, .. } => Held::of(comparison, color),
         };
         if let Some(others) = &others
-            && held.status == SnapshotStatus::Differs
+            && matches!(held.status, SnapshotStatus::Differs | SnapshotStatus::New)
         {
             return Ok(held.beside(others, self.args.accept));
         }
         if self.args.accept
             && !self.args.ci
             && is_believed
+            && held.inconclusive.is_none()
             && (has_new_ranges || matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs))
         {
             let file = store.accept(run, observed)?;
@@ -104,8 +105,14 @@ impl Held {
         }
     }
 
-    /// Another kernel's doing has been taken or kept, and this one does otherwise.
+    /// Another kernel's doing has been taken or kept, and this one does otherwise, or nobody has looked.
     fn beside(mut self, other: &str, is_accepting: bool) -> Self {
+        if self.status == SnapshotStatus::New {
+            self.text.push_str(&format!(
+                "  not compared: what {other} did waits to be reviewed; `workbench compare` shows both\n"
+            ));
+            return self;
+        }
         let what = if is_accepting { "not accepted" } else { "not kept" };
         self.text.push_str(&format!(
             "  {what}: {other} did otherwise, and one snapshot holds for both; if kernels differ here, mark the run: \

@@ -5,6 +5,7 @@
 //! away.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -22,12 +23,19 @@ struct Launcher {
 impl Drop for Launcher {
     fn drop(&mut self) {
         drop(self.asks.take());
-        // It has to kill one process and remove one folder: milliseconds. Who is told that the run is gone can rely on it.
+        // It has to end one machine and remove one folder: milliseconds. Who is told that the run is gone can rely on it.
+        let since = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::yield_now();
+            if since.elapsed() > PATIENCE {
+                let _ = self.child.start_kill();
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
+
+/// A launcher that has been stopped (SIGSTOP) clears nothing away. It is killed then, and the machine dies with it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries out an order.
 ///

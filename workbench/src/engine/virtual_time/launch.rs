@@ -14,7 +14,7 @@ use super::order::Order;
 use super::scratch::{Scratch, ScratchError};
 use super::watch::{Suspect, Terms, Watched, watch};
 use crate::agent::{JOB_FILE, KNOWN_TOOLS_FILE, OUTCOME_FILE, Outcome};
-use crate::evidence::TimeTravel;
+use crate::evidence::{Ending, TimeTravel};
 use crate::sys::machine::NOT_STARTED;
 
 /// How long a run may wait, in virtual time, that has to be repeated with computing that takes time: its own deadline
@@ -40,10 +40,22 @@ pub fn launch(mut order: Order, asker: BorrowedFd<'_>) -> Outcome {
     let cut = if is_cut { ", for a minute at most" } else { "" };
     let why = format!("{why}; run again with time-travel=basic, in which computing takes time{cut}");
     match attempt(&order, asker) {
-        Ok(Attempt::Done(outcome)) => noted(outcome, why),
+        Ok(Attempt::Done(outcome)) => noted(cut_short(outcome, is_cut), why),
         Ok(Attempt::Stuck(again)) => Outcome::Broken(format!("{why}: {again}")),
         other => outcome(other),
     }
+}
+
+/// A run that came to a deadline that is not its own says nothing of what it would have come to.
+fn cut_short(mut outcome: Outcome, is_cut: bool) -> Outcome {
+    if let Outcome::Seen(evidence) = &mut outcome
+        && evidence.end.how == Ending::Deadline
+        && is_cut
+    {
+        evidence.plan.command.is_horizon = false;
+        evidence.blind_spots.push("computing took so long that the run was ended before its own deadline".to_owned());
+    }
+    outcome
 }
 
 fn noted(mut outcome: Outcome, note: String) -> Outcome {
@@ -92,7 +104,9 @@ enum Failure {
         "{0} computes: it was not done after {1} of processor time. A deadline= in the scenario, or more time (`--compute`) would do"
     )]
     Computes(String, String),
-    #[error("the virtual machine's kernel was busy for {0} of processor time and came to no end")]
+    #[error(
+        "the virtual machine's kernel computes: it was not done after {0} of processor time. A shorter deadline= in the scenario, more time (`--compute`), or `--engine host` would do"
+    )]
     KernelComputes(String),
     #[error("{image} cannot be started: is it a User-Mode Linux kernel for this machine?")]
     NotStarted { image: String },
@@ -128,7 +142,7 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
     let terms = Terms {
         time_travel,
         programs_at_most: Duration::from_nanos(order.programs_at_most_ns),
-        kernel_at_most: kernel_at_most(order.job.plan.command.deadline_ns),
+        kernel_at_most: kernel_at_most(order),
         asker,
     };
     let (pid, mut read) = (machine.pid, 0);
@@ -141,7 +155,7 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
         (Watched::Ended(status), _) => status,
         (Watched::Abandoned, _) => return Ok(Attempt::Abandoned),
         (Watched::Spins(who), _) => {
-            let what = "of processor time without a system call, and no time goes by meanwhile";
+            let what = "of processor time with hardly a system call, and no time goes by meanwhile";
             return Ok(Attempt::Stuck(format!("{} spins: it used {} {what}", who.name(), who.used())));
         }
         (Watched::Computes(now), Some(who)) => return Err(Failure::PollsClock(who.name(), now.used())),
@@ -161,12 +175,12 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
     }))
 }
 
-/// What a kernel may compute: a minute for what the programs want of it, and ten times what all the waiting should take
-/// (a day of waiting takes 0.05 to 0.4 s).
-fn kernel_at_most(deadline_ns: Option<u64>) -> Duration {
+/// What a kernel may compute: as much as its programs, of whom it does the work, and ten times what all the waiting should
+/// take (a day of waiting takes 0.05 to 0.4 s).
+fn kernel_at_most(order: &Order) -> Duration {
     const DAY_NS: u64 = 86_400 * 1_000_000_000;
-    let days = deadline_ns.unwrap_or(DAY_NS) / DAY_NS + 1;
-    Duration::from_secs(60 + 4 * days)
+    let days = order.job.plan.command.deadline_ns.unwrap_or(DAY_NS) / DAY_NS + 1;
+    Duration::from_nanos(order.programs_at_most_ns) + Duration::from_secs(4 * days)
 }
 
 /// What a kernel that ran out of memory has said.

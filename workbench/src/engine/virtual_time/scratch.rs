@@ -181,6 +181,8 @@ fn place(tmpdir: Option<OsString>, needed_bytes: u64) -> Result<PathBuf, Scratch
     };
     let mut places = Vec::new();
     for path in candidates {
+        // The machine has another working folder.
+        let path = std::path::absolute(&path).unwrap_or(path);
         match complaint(&path, needed_bytes) {
             None => return Ok(path),
             Some(why) => places.push(format!("{} {why}", path.display())),

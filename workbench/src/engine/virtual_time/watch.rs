@@ -23,8 +23,8 @@ use crate::sys::pidfd;
 /// How often the machine is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A program that has used this much without one system call or page fault, of which the kernel would have had to know,
-/// waits for something that cannot come. Nothing that waits for a network computes for so long at a stretch.
+/// A program that has used this much while the kernel, which hears of every system call and page fault, used not one of
+/// its clock's ticks (10 ms), waits for something that cannot come. Nothing that waits for a network computes for so long at a stretch.
 const SPIN: Duration = Duration::from_secs(3);
 
 /// A program that is found reading the clock at half of so many looks in a row does little else. The other half it may
@@ -38,7 +38,7 @@ pub enum Watched {
     Ended(WaitStatus),
     /// Whoever asked for the run does not want it any more.
     Abandoned,
-    /// A program computes and makes no system call.
+    /// A program computes and makes hardly a system call.
     Spins(Suspect),
     /// The programs have used what they may.
     Computes(Suspect),
@@ -79,10 +79,26 @@ pub struct Terms<'a> {
 pub fn watch(
     machine: Pid,
     terms: Terms<'_>,
-    mut is_in_trouble: impl FnMut() -> bool,
+    is_in_trouble: impl FnMut() -> bool,
 ) -> io::Result<(Watched, Option<Suspect>)> {
-    let ended: OwnedFd = pidfd::open(machine)?;
     let mut suspicion = Suspicion::default();
+    let found = look_until_found(machine, &terms, is_in_trouble, &mut suspicion);
+    let ended = end(machine);
+    let found = match found? {
+        Some(found) => found,
+        None => Watched::Ended(ended?),
+    };
+    Ok((found, suspicion.polls_clock))
+}
+
+/// Looks at the machine until it has ended by itself, or something is found for which it has to be ended.
+fn look_until_found(
+    machine: Pid,
+    terms: &Terms<'_>,
+    mut is_in_trouble: impl FnMut() -> bool,
+    suspicion: &mut Suspicion,
+) -> io::Result<Option<Watched>> {
+    let ended: OwnedFd = pidfd::open(machine)?;
     loop {
         let mut fds = [PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(terms.asker, PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::MAX)) {
@@ -90,33 +106,35 @@ pub fn watch(
             Err(errno) => return Err(errno.into()),
         }
         let is_ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|revents| !revents.is_empty());
-        let found = if is_ready(&fds[0]) {
-            None
-        } else if is_ready(&fds[1]) {
+        if is_ready(&fds[0]) {
+            return Ok(None);
+        }
+        let found = if is_ready(&fds[1]) {
             Some(Watched::Abandoned)
         } else if is_in_trouble() {
             Some(Watched::InTrouble)
         } else {
-            match Usage::read(machine).and_then(|usage| suspicion.look(&usage, &terms)) {
-                Some(found) => Some(found),
-                None => continue,
-            }
+            Usage::read(machine).and_then(|usage| suspicion.look(&usage, terms))
         };
         if found.is_some() {
-            kill(machine, Signal::SIGKILL)?;
+            return Ok(found);
         }
-        let status = waitpid(machine, None)?;
-        clear_away(machine);
-        return Ok((found.unwrap_or(Watched::Ended(status)), suspicion.polls_clock));
     }
 }
 
-/// Ends what a machine that has ended left of its own session, and waits until nothing is. A process that it had only just
-/// made does not know yet that it should die with it. The calling process is the one that orphans are handed to.
-fn clear_away(machine: Pid) {
+/// Ends a machine with everything in its session, and waits until nothing is left. All at once: a program that runs under
+/// ptrace and outlives the machine is let go by the kernel, and its system calls are the host's from then on. And a process
+/// that the machine has only just made does not know yet that it should die with it. The calling process is the one that
+/// orphans are handed to.
+fn end(machine: Pid) -> io::Result<WaitStatus> {
+    let _ = killpg(machine, Signal::SIGKILL);
+    // In case it has no session of its own yet.
+    let _ = kill(machine, Signal::SIGKILL);
+    let status = waitpid(machine, None)?;
     // Nobody makes another one: the kernel of the machine, which does, is gone.
     let _ = killpg(machine, Signal::SIGKILL);
     while waitpid(None, None).is_ok() {}
+    Ok(status)
 }
 
 /// What the looks so far have shown.
