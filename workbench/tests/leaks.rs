@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, Completion, Failed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use workbench::kernels;
 
 use crate::support::virtual_engine::{virtual_engine, virtual_trial};
 use crate::support::{lab_trial, scenario, scratch, workbench};
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         lab_trial("ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind", interrupted),
         virtual_trial("a_workbench_killed_at_100_moments_leaves_no_virtual_machine_behind", machines_killed),
         virtual_trial("ctrl_c_ends_a_virtual_machine_at_once_and_leaves_nothing_behind", machine_interrupted),
+        virtual_trial("a_program_never_outlives_its_virtual_machine_whoever_is_killed", escapes),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -175,6 +177,81 @@ fn machines_killed() -> Result<Completion, Failed> {
         return Err(format!("only {seen} machines were seen: the moments prove nothing").into());
     }
     machines_gone(&before, home.path())
+}
+
+/// Under ptrace a program that outlives its machine goes on as a process of the host, and what it does it does there. This
+/// one tries all the time to make a file that only the host could make.
+fn escapes() -> Result<Completion, Failed> {
+    let current = kernels::all()?.into_iter().filter(|kernel| kernel.about.fragment == kernels::fragment_hash());
+    let names: Vec<String> = current.map(|kernel| kernel.name()).collect();
+    if names.is_empty() {
+        return Ok(Completion::ignored_with("no kernel of this workbench's own configuration is here".to_owned()));
+    }
+    for kernel in &names {
+        for victim in ["workbench", "launcher", "machine"] {
+            for _ in 0..3 {
+                escape(kernel, victim)?;
+            }
+        }
+    }
+    Ok(Completion::Completed)
+}
+
+fn escape(kernel: &str, victim: &str) -> Result<(), Failed> {
+    let (folder, home) = (scratch(), scratch());
+    let outside = folder.path().join("outside");
+    let text = format!(
+        "namespace client\nrun x in=client bash -c \"while :; do : >'{}'; done\" deadline=\"30s\"\n",
+        outside.display()
+    );
+    let file = scenario(folder.path(), "escape.kdl", &text);
+    let mut command = virtual_engine()?;
+    command.args(["--no-snapshot", "--kernel", kernel]).arg(&file).env("TMPDIR", home.path());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let started = Instant::now();
+    // Four processes: the machine's kernel, its process 1, the agent and the tracer are there before the program is.
+    let machine = loop {
+        let linux: Vec<String> =
+            machines(home.path()).into_iter().filter(|process| !process.ends_with("exe")).collect();
+        if linux.len() > 5 {
+            break parents(&linux);
+        }
+        if started.elapsed() > Duration::from_secs(20) {
+            child.kill()?;
+            return Err(format!("{kernel}: the machine never started").into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let launcher = parent(machine).ok_or("the machine has no parent")?;
+    match victim {
+        "workbench" => kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?,
+        "launcher" => kill(Pid::from_raw(launcher), Signal::SIGKILL)?,
+        _ => kill(Pid::from_raw(machine), Signal::SIGKILL)?,
+    }
+    child.wait()?;
+    let since = Instant::now();
+    while !machines(home.path()).is_empty() {
+        if since.elapsed() > Duration::from_secs(2) {
+            return Err(format!("{kernel}, {victim} killed: {:?} was left", machines(home.path())).into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    match outside.exists() {
+        true => Err(format!("{kernel}, {victim} killed: the program went on as a process of the host").into()),
+        false => Ok(()),
+    }
+}
+
+/// Of a machine's processes, the one that is the parent of others.
+fn parents(processes: &[String]) -> i32 {
+    let pids = processes.iter().filter_map(|p| p.split(' ').next()?.strip_prefix("/proc/")?.parse::<i32>().ok());
+    let pids: Vec<i32> = pids.collect();
+    pids.iter().copied().find(|pid| pids.iter().any(|child| parent(*child) == Some(*pid))).unwrap_or_default()
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn machine_interrupted() -> Result<Completion, Failed> {

@@ -1,4 +1,4 @@
-//! How much processor time a virtual machine has used, seen from outside: its own process, which is the kernel, and the
+//! How much processor time a virtual machine has used, and how much it has read, seen from outside: its own process, which is the kernel, and the
 //! processes below it, each of which runs the programs of one address space.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ pub struct Usage {
     pub kernel: Duration,
     /// The programs', those that have ended included.
     pub programs: Duration,
+    /// What the kernel has read, files of the host in the main, in bytes.
+    pub read_bytes: u64,
     /// The share of each process below the machine that still lives, in clock ticks.
     pub(super) each_ticks: BTreeMap<i32, u64>,
 }
@@ -35,7 +37,9 @@ impl Usage {
         let each_ticks: BTreeMap<i32, u64> =
             below.filter(|(pid, stat)| is_below(pid, stat)).map(|(pid, stat)| (pid.as_raw(), stat.own_ticks)).collect();
         let programs_ticks = main.children_ticks + each_ticks.values().sum::<u64>();
-        Some(Self { kernel: duration(main.own_ticks), programs: duration(programs_ticks), each_ticks })
+        let read_bytes = read_bytes(&fs::read_to_string(format!("/proc/{machine}/io")).unwrap_or_default());
+        let (kernel, programs) = (duration(main.own_ticks), duration(programs_ticks));
+        Some(Self { kernel, programs, read_bytes, each_ticks })
     }
 
     /// The process below the machine that has used most since `before`, if one has used anything.
@@ -72,6 +76,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
+/// `rchar` of /proc/PID/io (proc(5)).
+fn read_bytes(text: &str) -> u64 {
+    text.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
+}
+
 fn duration(ticks: u64) -> Duration {
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as u64;
     Duration::from_millis(ticks * 1_000 / per_second)
@@ -94,6 +103,12 @@ mod tests {
         let (before, after) = (usage([(7, 500), (8, 10)]), usage([(7, 501), (8, 30)]));
         assert_eq!(after.busiest_since(&before), Some(Pid::from_raw(8)));
         assert_eq!(after.busiest_since(&after), None);
+    }
+
+    #[test]
+    fn what_was_read_is_told_in_bytes() {
+        assert_eq!(read_bytes("rchar: 11324143623\nwchar: 7\n"), 11_324_143_623);
+        assert_eq!(read_bytes(""), 0);
     }
 
     #[test]

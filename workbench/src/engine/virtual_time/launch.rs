@@ -89,11 +89,11 @@ enum Failure {
     #[error("the virtual machine's kernel panicked:\n{0}")]
     Panic(String),
     #[error(
-        "the virtual machine ran out of memory: its kernel killed {program}; it had {} MiB, `memory \"{}MiB\"` in the scenario would give it more",
+        "the virtual machine ran out of memory: {what}; it had {} MiB, `memory \"{}MiB\"` in the scenario would give it more",
         .had_bytes >> 20,
         .had_bytes >> 19
     )]
-    OutOfMemory { program: String, had_bytes: u64 },
+    OutOfMemory { what: String, had_bytes: u64 },
     #[error("the folder of the virtual machine's memory ran out of room: {0}")]
     NoRoom(String),
     #[error(
@@ -143,6 +143,7 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
         time_travel,
         programs_at_most: Duration::from_nanos(order.programs_at_most_ns),
         kernel_at_most: kernel_at_most(order),
+        read_bytes_at_most: memory_bytes.saturating_mul(READ_AGAIN),
         asker,
     };
     let (pid, mut read) = (machine.pid, 0);
@@ -164,6 +165,10 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
         }
         (Watched::Computes(who), None) => return Err(Failure::Computes(who.name(), who.used())),
         (Watched::KernelComputes(used), _) => return Err(Failure::KernelComputes(seconds(used))),
+        (Watched::Thrashes(bytes), _) => {
+            let what = format!("it reads its files again and again, {} GiB so far", bytes >> 30);
+            return Err(Failure::OutOfMemory { what, had_bytes: memory_bytes });
+        }
         (Watched::InTrouble, _) => return Err(trouble(order, &machine.console())),
     };
     let line = scratch.read(OUTCOME_FILE)?;
@@ -174,6 +179,10 @@ fn attempt(order: &Order, asker: BorrowedFd<'_>) -> Result<Attempt, Failure> {
         None => outcome,
     }))
 }
+
+/// How many times its memory a machine may read from the host: 8 GiB with 128 MiB. Who really reads so much needs more
+/// memory as well.
+const READ_AGAIN: u64 = 64;
 
 /// What a kernel may compute: as much as its programs, of whom it does the work, and ten times what all the waiting should
 /// take (a day of waiting takes 0.05 to 0.4 s).
@@ -186,7 +195,7 @@ fn kernel_at_most(order: &Order) -> Duration {
 /// What a kernel that ran out of memory has said.
 fn trouble(order: &Order, console: &str) -> Failure {
     let program = console::out_of_memory(console).unwrap_or_else(|| "a program".to_owned());
-    Failure::OutOfMemory { program, had_bytes: order.job.plan.memory_bytes }
+    Failure::OutOfMemory { what: format!("its kernel killed {program}"), had_bytes: order.job.plan.memory_bytes }
 }
 
 fn seconds(time: Duration) -> String {

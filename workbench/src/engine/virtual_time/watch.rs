@@ -44,6 +44,9 @@ pub enum Watched {
     Computes(Suspect),
     /// The kernel has used what it may.
     KernelComputes(Duration),
+    /// The machine has so little memory that it does nothing but read its files, programs among them, again and again: so
+    /// many bytes so far. The kernel does not take that for a lack of memory.
+    Thrashes(u64),
     /// The kernel says that it is in trouble. What is left of the machine may take for ever to come to an end.
     InTrouble,
 }
@@ -66,6 +69,8 @@ pub struct Terms<'a> {
     pub programs_at_most: Duration,
     /// What its kernel may use: more than all the waiting could need.
     pub kernel_at_most: Duration,
+    /// What it may read: so much that it can only be the same again and again.
+    pub read_bytes_at_most: u64,
     /// Readable, at its end, when nobody wants the run any more.
     pub asker: BorrowedFd<'a>,
 }
@@ -160,6 +165,9 @@ impl Suspicion {
         if usage.programs > terms.programs_at_most {
             return Some(Watched::Computes(suspect(usage.programs)));
         }
+        if usage.read_bytes > terms.read_bytes_at_most {
+            return Some(Watched::Thrashes(usage.read_bytes));
+        }
         if usage.kernel > terms.kernel_at_most {
             return Some(Watched::KernelComputes(usage.kernel));
         }
@@ -203,6 +211,7 @@ mod tests {
             time_travel,
             programs_at_most: Duration::from_secs(120),
             kernel_at_most: Duration::from_secs(20_000),
+            read_bytes_at_most: 1_000,
             asker: asker.as_fd(),
         };
         readings.iter().find_map(|usage| suspicion.look(usage, &terms))
@@ -214,6 +223,13 @@ mod tests {
         let found = outcome(&readings, TimeTravel::InfCpu);
         assert_eq!(found, Some(Watched::Spins(Suspect { program: None, used: Duration::from_secs(4) })));
         assert_eq!(outcome(&readings, TimeTravel::Basic), None);
+    }
+
+    #[test]
+    fn a_machine_that_reads_its_files_again_and_again_thrashes() {
+        let reads = |read_bytes| Usage { read_bytes, ..Usage::default() };
+        let found = outcome(&[reads(500), reads(1_000), reads(1_500)], TimeTravel::InfCpu);
+        assert_eq!(found, Some(Watched::Thrashes(1_500)));
     }
 
     #[test]
