@@ -26,10 +26,7 @@ pub fn compare(args: &CompareArgs, terminal: Terminal) -> u8 {
     let virtual_args = VirtualArgs { kernel, seed, horizon, ..VirtualArgs::default() };
     let engines = match kernels(&virtual_args) {
         Ok(engines) => engines,
-        Err(why) => {
-            eprintln!("workbench: {why}");
-            return exit_code::ENVIRONMENT;
-        }
+        Err(code) => return code,
     };
     // One thread, and that the main one: see the host engine.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -63,20 +60,22 @@ pub fn compare(args: &CompareArgs, terminal: Terminal) -> u8 {
     sum.exit_code()
 }
 
-/// The kernels to compare, the oldest first.
-fn kernels(args: &VirtualArgs) -> Result<Vec<Engine>, String> {
-    let mut engines = virtual_engines(args).map_err(|e| e.to_string())?;
+/// The kernels to compare, the oldest first; or the exit code, with everything said.
+fn kernels(args: &VirtualArgs) -> Result<Vec<Engine>, u8> {
+    let mut engines = virtual_engines(args)?;
     let order = |engine: &Engine| match engine {
         Engine::Host => None,
         Engine::Virtual(Kernel { release, hz, .. }) => Some((crate::scenario::KernelVersion::of(release), *hz)),
     };
     engines.sort_by_key(order);
     match engines.len() {
-        0 | 1 => Err(
-            "there is nothing to compare with one kernel; `workbench kernel build --suite bookworm` makes another, \
-                      `workbench kernel list` shows those that are here"
-                .to_owned(),
-        ),
+        0 | 1 => {
+            eprintln!(
+                "workbench: there is nothing to compare with one kernel; `workbench kernel build --suite bookworm` makes \
+                 another, `workbench kernel list` shows those that are here"
+            );
+            Err(exit_code::ENVIRONMENT)
+        }
         _ => Ok(engines),
     }
 }

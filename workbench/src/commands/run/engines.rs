@@ -31,10 +31,7 @@ pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, u8> {
             Some(flag) => Err(wrong(&format!("{flag} means nothing on the host engine; add `--engine virtual`"))),
             None => Ok(vec![Engine::Host]),
         },
-        EngineChoice::Virtual => virtual_engines(&args.virtual_time).map_err(|error| {
-            eprintln!("workbench: {error}");
-            if error.is_input() { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT }
-        }),
+        EngineChoice::Virtual => virtual_engines(&args.virtual_time),
     }
 }
 
@@ -42,8 +39,15 @@ pub fn engines(args: &RunArgs) -> Result<Vec<Engine>, u8> {
 ///
 /// # Errors
 ///
-/// There is no such kernel.
-pub fn virtual_engines(args: &VirtualArgs) -> Result<Vec<Engine>, KernelError> {
+/// The exit code, with everything said: there is no such kernel.
+pub fn virtual_engines(args: &VirtualArgs) -> Result<Vec<Engine>, u8> {
+    chosen(args).map_err(|error| {
+        eprintln!("workbench: {error}");
+        if error.is_input() { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT }
+    })
+}
+
+fn chosen(args: &VirtualArgs) -> Result<Vec<Engine>, KernelError> {
     let host_hz = kernels::host_hz();
     let chosen = match &args.kernel[..] {
         [] => kernels::select(None, host_hz)?,
