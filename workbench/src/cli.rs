@@ -207,7 +207,7 @@ pub struct VirtualArgs {
     /// every wait.
     #[arg(long, value_name = "N", conflicts_with = "repeat", value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub phases: Option<u32>,
-    /// How much processor time the programs of a run may use together; 60s unless given. Then it is run again with time
+    /// How much processor time the programs of a run may use together, and the kernel for them; 120s unless given. Then it is run again with time
     /// that goes on while they compute, and given up if that does not end it.
     #[arg(long, value_name = "DURATION", value_parser = longer_than_nothing)]
     pub compute: Option<Duration>,

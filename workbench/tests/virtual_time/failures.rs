@@ -59,13 +59,13 @@ fn expect(output: &Output, code: i32, words: &[&str]) -> Ran {
 
 fn spins() -> Ran {
     let output = run(r#"sh -c "while :; do :; done" deadline="2s""#, &[])?;
-    let note = "note: sh spins: it used 3.";
+    let note = "note: sh spins: it used ";
     expect(&output, 0, &["still running at the deadline of 2 s", note, "run again with time-travel=basic"])
 }
 
 fn computes() -> Ran {
     let output = run(r#"sh -c "exec yes >/dev/null" deadline="1s""#, &["--compute", "2s"])?;
-    expect(&output, 0, &["still running at the deadline of 1 s", "note: yes still computed after 2."])
+    expect(&output, 0, &["still running at the deadline of 1 s", "note: yes still computed after "])
 }
 
 fn polls() -> Ran {
@@ -79,7 +79,7 @@ fn polls() -> Ran {
 
 fn polls_too_long() -> Ran {
     let output = run(r#"bash -c "while [ $SECONDS -lt 900 ]; do :; done""#, &["--compute", "3s"])?;
-    expect(&output, 3, &["error: bash polls the clock", "it was not done after 3.", "--engine host"])
+    expect(&output, 3, &["error: bash polls the clock", "it was not done after ", "--engine host"])
 }
 
 fn out_of_memory() -> Ran {

@@ -18,7 +18,7 @@ const DEFAULT_HORIZON_NS: u64 = 86_400 * 1_000_000_000;
 
 /// What all programs of a virtual run may use of a processor together, unless `--compute` says otherwise. Tools that
 /// wait for a network use milliseconds; whoever makes system calls for ever uses this up.
-const PROGRAMS_AT_MOST_NS: u64 = 60 * 1_000_000_000;
+const PROGRAMS_AT_MOST_NS: u64 = 120 * 1_000_000_000;
 
 /// The engines that the arguments choose: one, or one for each kernel.
 ///

@@ -65,9 +65,9 @@ pub struct Suspect {
 pub struct Terms<'a> {
     /// How time goes in the machine.
     pub time_travel: TimeTravel,
-    /// What all its programs may use together.
+    /// What all its programs may use together, and its kernel for them.
     pub programs_at_most: Duration,
-    /// What its kernel may use: more than all the waiting could need.
+    /// What its kernel may use while no program does anything: more than all the waiting could need.
     pub kernel_at_most: Duration,
     /// What it may read: so much that it can only be the same again and again.
     pub read_bytes_at_most: u64,
@@ -148,6 +148,10 @@ struct Suspicion {
     before: Option<Usage>,
     /// What the programs have used since the kernel last did anything.
     alone: Duration,
+    /// What programs and kernel have used together while programs computed.
+    computing: Duration,
+    /// What the kernel has used while no program did anything.
+    waiting: Duration,
     /// Whether each of the last looks found a program in the vdso.
     in_vdso: VecDeque<bool>,
     /// Who was found to poll the clock. Such a program comes to its end: each reading moves the time on.
@@ -162,14 +166,17 @@ impl Suspicion {
         let inside = usage.busiest_since(&before).and_then(Inside::of);
         let suspect = |used| Suspect { program: inside.as_ref().and_then(Inside::program), used };
         self.look_for_clock(grown, inside.as_ref(), || suspect(usage.programs));
-        if usage.programs > terms.programs_at_most {
-            return Some(Watched::Computes(suspect(usage.programs)));
+        // What the kernel does meanwhile, it does for them.
+        let kernel_grown = usage.kernel.saturating_sub(before.kernel);
+        *if grown.is_zero() { &mut self.waiting } else { &mut self.computing } += grown + kernel_grown;
+        if self.computing > terms.programs_at_most {
+            return Some(Watched::Computes(suspect(self.computing)));
         }
         if usage.read_bytes > terms.read_bytes_at_most {
             return Some(Watched::Thrashes(usage.read_bytes));
         }
-        if usage.kernel > terms.kernel_at_most {
-            return Some(Watched::KernelComputes(usage.kernel));
+        if self.waiting > terms.kernel_at_most {
+            return Some(Watched::KernelComputes(self.waiting));
         }
         // With time that goes on while somebody computes, the scenario's deadline ends such a program.
         let is_spinning = self.alone > SPIN && terms.time_travel == TimeTravel::InfCpu;
