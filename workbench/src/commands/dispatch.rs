@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::terminal::Terminal;
-use super::{agent, check, compare, doctor, judge, kernel, launch, manual, run, snapshots};
+use super::{agent, check, compare, doctor, judge, kernel, launch, manual, run, show, snapshots};
 use crate::cli::{Cli, Command};
 use crate::exit_code;
 
@@ -23,6 +23,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan { file, format } => check::plan(&file, format, terminal),
         Command::Fmt { paths, check } => check::fmt(&paths, check, terminal),
         Command::Judge { evidence, format } => judge::judge(&evidence, format, terminal),
+        Command::Show(args) => show::show(&args, terminal),
         Command::Review { dir } => snapshots::review(&dir, terminal),
         Command::Accept { paths } => snapshots::accept(&paths),
         Command::Doctor { fix, tests, probe } => doctor::doctor(fix, tests, probe.as_deref(), terminal),

@@ -21,13 +21,7 @@ pub fn judge(path: &Path, format: Format, terminal: Terminal) -> u8 {
     let report = RunReport::new(&evidence, &timeline, &verdict, SnapshotStatus::None);
     match format {
         Format::Text => {
-            let is_kept = !terminal.color_out;
-            let options = if is_kept {
-                text::Options::KEPT
-            } else {
-                text::Options { color: true, width: terminal.width, ..text::Options::KEPT }
-            };
-            say(&text::render(&evidence, &timeline, &verdict, options));
+            say(&text::render(&evidence, &timeline, &verdict, terminal.options()));
         }
         Format::Json => match report.to_line() {
             Ok(line) => say_line(&line),

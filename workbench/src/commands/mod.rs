@@ -12,6 +12,7 @@ mod kernel;
 mod launch;
 mod manual;
 mod run;
+mod show;
 mod snapshots;
 mod terminal;
 

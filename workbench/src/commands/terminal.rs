@@ -6,12 +6,18 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use crate::cli::When;
 use crate::exit_code;
+use crate::report::text::Options;
 
 /// Prints to standard output. A reader that has gone away (`| head`) ends the program, quietly and with everything that
 /// it started: nobody looks any more.
 pub fn say(text: &str) {
+    say_bytes(text.as_bytes());
+}
+
+/// As [`say`]; a file for another program need not be text.
+pub fn say_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
         if error.kind() != ErrorKind::BrokenPipe {
             eprintln!("workbench: cannot print: {error}");
         }
@@ -49,6 +55,11 @@ impl Terminal {
             color_err: wanted(std::io::stderr().is_terminal()),
             width,
         }
+    }
+
+    /// How reports are printed: in full; without colours as they are kept in files.
+    pub fn options(&self) -> Options {
+        if self.color_out { Options { color: true, width: self.width, ..Options::KEPT } } else { Options::KEPT }
     }
 
     /// Prints a diagnostic to standard error.

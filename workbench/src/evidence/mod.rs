@@ -6,6 +6,8 @@ mod jiffies;
 mod model;
 mod packet;
 mod process;
+mod socket;
+mod tcp_info;
 
 pub use call::{Arg, Call, CallResult, PollEntry, SocketAddress, TimeForm};
 pub use jiffies::{JiffiesClock, Phase, wheel_step_jiffies};
@@ -15,3 +17,7 @@ pub use model::{
 };
 pub use packet::{CaptureLoss, Direction, Packet};
 pub use process::{Process, Signal};
+pub use socket::{
+    CounterChange, DestroyedSocket, SampleReason, SocketOwner, SocketSample, TcpSocket, TcpState, TimerKind,
+};
+pub use tcp_info::TcpInfo;

@@ -11,6 +11,7 @@ use super::call::Call;
 use super::jiffies::{JiffiesClock, Phase};
 use super::packet::{CaptureLoss, Packet};
 use super::process::{Process, Signal};
+use super::socket::{CounterChange, DestroyedSocket, SocketSample};
 use crate::plan::{Origin, Plan};
 
 /// Version of the serialised form; raised whenever a field changes its meaning or its name.
@@ -43,6 +44,15 @@ pub struct Evidence {
     pub capture_loss: Vec<CaptureLoss>,
     /// What the recorders could not see, in words: any makes the run inconclusive.
     pub blind_spots: Vec<String>,
+    /// TCP sockets of every host, whenever something happened or a timer was due, in the order of their stamps.
+    #[serde(default)]
+    pub sockets: Vec<SocketSample>,
+    /// Sockets as they were destroyed, in order.
+    #[serde(default)]
+    pub destroyed: Vec<DestroyedSocket>,
+    /// Counters of each host's network stack that changed, by host and name: `TcpExt.TCPTimeouts`.
+    #[serde(default)]
+    pub counters: BTreeMap<String, BTreeMap<String, CounterChange>>,
     /// Packets and bytes that each rule of the plan acted on, by rule id.
     pub rule_counters: BTreeMap<String, RuleCounter>,
     /// What the command wrote.

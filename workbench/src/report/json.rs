@@ -289,6 +289,7 @@ fn add_fields(report: &mut EventReport, evidence: &Evidence, first: EvidenceRef)
             report.instead = Some(note.instead.clone());
         }
         EvidenceRef::Process(index) => report.pid = Some(evidence.processes[index].pid),
+        EvidenceRef::Sample(_) | EvidenceRef::Destroyed(_) => {}
     }
 }
 

@@ -11,6 +11,7 @@ mod status;
 pub mod strace;
 mod table;
 pub mod text;
+pub mod views;
 
 pub use compare_json::line as compare_line;
 pub use compare_table::render as compare_text;

@@ -92,4 +92,8 @@ pub enum EvidenceRef {
     Setup(usize),
     /// Index into `Evidence::processes`.
     Process(usize),
+    /// Index into `Evidence::sockets`.
+    Sample(usize),
+    /// Index into `Evidence::destroyed`.
+    Destroyed(usize),
 }

@@ -2,6 +2,7 @@
 //!
 //! It does not compare with a snapshot; that is the snapshot's business and a second, separate judgement.
 
+use super::ended_by::EndedBy;
 use super::expect;
 use crate::evidence::Evidence;
 use crate::plan::Origin;
@@ -16,6 +17,8 @@ pub const STALLED_NS: u64 = 100_000_000;
 /// What a run says about its scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
+    /// What ended the command, if that was looked into.
+    pub ended_by: Option<EndedBy>,
     /// Expectations that do not hold, in the order of the scenario's `expect`.
     pub findings: Vec<Finding>,
     /// Why nothing can be said for certain, if so: then neither a pass nor a failure counts.
@@ -39,7 +42,7 @@ pub struct Finding {
 
 /// Judges a run. The timeline is the evidence's own.
 pub fn judge(evidence: &Evidence, timeline: &Timeline) -> Verdict {
-    Verdict { findings: expect::findings(evidence, timeline), inconclusive: inconclusive(evidence) }
+    Verdict { ended_by: None, findings: expect::findings(evidence, timeline), inconclusive: inconclusive(evidence) }
 }
 
 fn inconclusive(evidence: &Evidence) -> Vec<String> {

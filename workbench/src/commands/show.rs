@@ -1,0 +1,52 @@
+//! `workbench show`: looks at a kept run again, in one of several ways. No privileges, no engine, milliseconds.
+
+use std::path::Path;
+
+use super::check::wrong;
+use super::run::read_evidence;
+use super::terminal::{Terminal, say_bytes};
+use crate::cli::{ShowArgs, View};
+use crate::report::SnapshotStatus;
+use crate::report::text::Options;
+use crate::report::views::Run;
+use crate::{exit_code, timeline, verdict};
+
+/// Shows it.
+pub fn show(args: &ShowArgs, terminal: Terminal) -> u8 {
+    let evidence = match read_evidence(&args.evidence) {
+        Ok(evidence) => evidence,
+        Err(e) => return wrong(&format!("{}: {e}", args.evidence.display())),
+    };
+    let timeline = timeline::build(&evidence);
+    let verdict = verdict::judge(&evidence, &timeline);
+    let run = Run { evidence: &evidence, timeline: &timeline, verdict: &verdict };
+    match view(args.view, &run, terminal.options()) {
+        Ok(bytes) => put(&bytes, args.output.as_deref()),
+        Err(e) => wrong(&e),
+    }
+}
+
+/// A view's bytes; text ends with a line feed.
+pub fn view(view: View, run: &Run<'_>, options: Options) -> std::io::Result<Vec<u8>> {
+    Ok(match view {
+        View::Timeline => run.timeline(options).into_bytes(),
+        View::Calls => run.calls().into_bytes(),
+        View::Packets => run.packets()?,
+        View::Json => (run.json(SnapshotStatus::None)? + "\n").into_bytes(),
+        View::Diagram | View::Sockets | View::Trace | View::Junit => {
+            return Err(std::io::Error::other("not yet"));
+        }
+    })
+}
+
+fn put(bytes: &[u8], output: Option<&Path>) -> u8 {
+    match output {
+        None => say_bytes(bytes),
+        Some(path) => {
+            if let Err(e) = std::fs::write(path, bytes) {
+                return wrong(&format!("{}: {e}", path.display()));
+            }
+        }
+    }
+    exit_code::AGREES
+}

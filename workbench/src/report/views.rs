@@ -1,0 +1,52 @@
+//! The ways to look at one run, each a pure function of its evidence: text for people, or a file for another program.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::json::RunReport;
+use super::text::{self, Options};
+use super::{SnapshotStatus, listing, pcapng};
+use crate::evidence::Evidence;
+use crate::timeline::Timeline;
+use crate::verdict::Verdict;
+
+/// A run and all that is known about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// What was seen.
+    pub evidence: &'a Evidence,
+    /// Its story.
+    pub timeline: &'a Timeline,
+    /// What ended it.
+    pub verdict: &'a Verdict,
+}
+
+impl Run<'_> {
+    /// What happened, in order.
+    pub fn timeline(&self, options: Options) -> String {
+        text::render(self.evidence, self.timeline, self.verdict, options)
+    }
+
+    /// System calls as strace lists them.
+    pub fn calls(&self) -> String {
+        listing(self.evidence)
+    }
+
+    /// Packets as pcapng.
+    ///
+    /// # Errors
+    /// None but those of memory: nothing is written anywhere.
+    pub fn packets(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        pcapng::write(self.evidence, &BTreeMap::new(), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The report as one line of JSON.
+    ///
+    /// # Errors
+    /// None: a report is plain data.
+    pub fn json(&self, snapshot: SnapshotStatus) -> serde_json::Result<String> {
+        RunReport::new(self.evidence, self.timeline, self.verdict, snapshot).to_line()
+    }
+}
