@@ -3,6 +3,7 @@
 pub mod compare;
 mod compare_json;
 mod compare_table;
+mod evidence_line;
 pub mod json;
 mod listing;
 pub mod pcapng;
