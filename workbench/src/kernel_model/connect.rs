@@ -5,8 +5,9 @@
 //! retransmissions are used up, or when the time is over that the doubling ones alone would have taken, whichever comes
 //! first: with few retries the second does, which Documentation/networking/ip-sysctl.rst does not know.
 
+use super::options::{SocketOptions, own_or, rto_max_words, user_timeout_words};
 use super::prediction::Prediction;
-use super::settings::{INITIAL_RTO_MS, Settings, SocketOptions};
+use super::settings::{INITIAL_RTO_MS, Settings};
 use super::simulate::{Run, predict};
 use super::start::Start;
 
@@ -20,8 +21,8 @@ pub fn connect_gives_up(settings: &Settings, options: &SocketOptions, start: &St
 fn chain(settings: &Settings, options: &SocketOptions, run: &mut Run) {
     let rto_max = settings.rto_max_jiffies(options);
     let initial = settings.jiffies_of_ms(INITIAL_RTO_MS);
-    let retries = retries(settings, options);
-    let user_timeout_ms = options.user_timeout_ms.filter(|ms| *ms > 0);
+    let retries = options.syn_count().unwrap_or(settings.syn_retries);
+    let user_timeout_ms = options.user_timeout_ms();
     let timeout_ms = user_timeout_ms.unwrap_or_else(|| settings.modelled_ms(retries, initial, rto_max));
     let started_ms = run.stamp_ms();
     let (mut rto, mut armed, mut sent) = (initial, initial, 0);
@@ -49,31 +50,15 @@ pub(super) fn clamped(settings: &Settings, rto: u64, user_timeout_ms: Option<u64
     }
 }
 
-fn retries(settings: &Settings, options: &SocketOptions) -> u32 {
-    options.syn_count.filter(|count| *count > 0).unwrap_or(settings.syn_retries)
-}
-
 fn decided_by(settings: &Settings, options: &SocketOptions) -> Vec<String> {
-    let mut all = vec![match options.syn_count.filter(|count| *count > 0) {
-        Some(count) => format!("TCP_SYNCNT={count}"),
-        None => format!("tcp_syn_retries={}", settings.syn_retries),
-    }];
-    if settings.syn_linear_timeouts > 0 {
-        all.push(format!("{} linear", settings.syn_linear_timeouts));
-    }
-    all.extend(options.user_timeout_ms.filter(|ms| *ms > 0).map(|ms| format!("TCP_USER_TIMEOUT={ms}")));
+    let linear =
+        Some(settings.syn_linear_timeouts).filter(|linear| *linear > 0).map(|linear| format!("{linear} linear"));
+    let mut all = vec![own_or(options.syn_count(), "TCP_SYNCNT", "tcp_syn_retries", settings.syn_retries)];
+    all.extend(linear);
+    all.extend(user_timeout_words(options));
     all.extend(rto_max_words(settings, options));
-    all.push(format!("HZ={}", settings.hz()));
+    all.push(settings.hz_words());
     all
-}
-
-/// The largest RTO, where it is not the usual one.
-pub(super) fn rto_max_words(settings: &Settings, options: &SocketOptions) -> Option<String> {
-    match options.rto_max_ms {
-        Some(ms) => Some(format!("TCP_RTO_MAX_MS={ms}")),
-        None if settings.rto_max_ms != 120_000 => Some(format!("tcp_rto_max_ms={}", settings.rto_max_ms)),
-        None => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! What decides about the timers of one host's sockets: its sysctls as a run recorded them, what the kernel's version
-//! begins with where it has none of that name, and what a program set for one socket.
+//! begins with where it has none of that name.
 
 use std::collections::BTreeMap;
 
+use super::options::SocketOptions;
 use crate::evidence::Evidence;
 
 /// TCP_RTO_MIN in include/net/tcp.h, which `tcp_model_timeout` reckons with whatever `tcp_rto_min_us` says.
 pub(super) const MODEL_RTO_MIN_MS: u64 = 200;
-/// TCP_RTO_MAX in include/net/tcp.h.
-const RTO_MAX_MS: u64 = 120_000;
 /// TCP_TIMEOUT_INIT in include/net/tcp.h; RFC 6298, 2.1.
 pub(super) const INITIAL_RTO_MS: u64 = 1_000;
 
@@ -45,26 +44,10 @@ pub struct Settings {
     pub fin_timeout_s: u64,
 }
 
-/// What a program set for one socket with setsockopt(2), tcp(7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SocketOptions {
-    /// TCP_SYNCNT.
-    pub syn_count: Option<u32>,
-    /// TCP_USER_TIMEOUT; 0 is none.
-    pub user_timeout_ms: Option<u64>,
-    /// TCP_KEEPIDLE.
-    pub keep_idle_s: Option<u64>,
-    /// TCP_KEEPINTVL.
-    pub keep_interval_s: Option<u64>,
-    /// TCP_KEEPCNT.
-    pub keep_count: Option<u32>,
-    /// TCP_RTO_MAX_MS, since Linux 6.15.
-    pub rto_max_ms: Option<u64>,
-    /// TCP_LINGER2.
-    pub linger2_s: Option<u64>,
-}
-
 impl Settings {
+    /// TCP_RTO_MAX in include/net/tcp.h.
+    pub const RTO_MAX_MS: u64 = 120_000;
+
     /// Those of a host of a run; `None` if the run recorded no sysctls of it.
     pub fn of(evidence: &Evidence, host: &str) -> Option<Self> {
         let recorded = evidence.sysctls.get(host)?;
@@ -94,7 +77,7 @@ impl Settings {
             syn_retries: small("syn_retries", 6),
             syn_linear_timeouts: small("syn_linear_timeouts", linear),
             synack_retries: small("synack_retries", 5),
-            rto_max_ms: value("rto_max_ms", RTO_MAX_MS),
+            rto_max_ms: value("rto_max_ms", Self::RTO_MAX_MS),
             rto_min_us: value("rto_min_us", MODEL_RTO_MIN_MS * 1_000),
             retries1: small("retries1", 3),
             retries2: small("retries2", 15),
@@ -109,6 +92,10 @@ impl Settings {
     /// Ticks in a second.
     pub fn hz(&self) -> u64 {
         1_000_000_000 / self.tick_ns
+    }
+
+    pub(super) fn hz_words(&self) -> String {
+        format!("HZ={}", self.hz())
     }
 
     /// `msecs_to_jiffies()`: rounded up.

@@ -9,6 +9,9 @@ use super::wheel::{fires_again_at, fires_at, step_jiffies};
 /// More than any chain has: sysctls allow 255 retransmissions at most.
 const MOST_TIMERS: usize = 1_000;
 
+/// Where runs from everywhere begin: a whole multiple of every step, with room for what happened before.
+const EPOCH: u64 = 1 << 33;
+
 /// One run of a chain.
 pub(super) struct Run {
     tick_ns: u64,
@@ -36,6 +39,16 @@ impl Run {
         self.fired_ns.push(self.now_jiffies * self.tick_ns - self.started_ns);
     }
 
+    /// The jiffy that it is.
+    pub(super) fn jiffies(&self) -> u64 {
+        self.now_jiffies
+    }
+
+    /// The jiffy that it is so long after the start.
+    pub(super) fn jiffies_after(&self, after_ns: i64) -> u64 {
+        self.started_ns.saturating_add_signed(after_ns) / self.tick_ns
+    }
+
     /// `tcp_time_stamp()`: whole milliseconds of the clock.
     pub(super) fn stamp_ms(&self) -> u64 {
         let now_ns = if self.armed.is_empty() { self.started_ns } else { self.now_jiffies * self.tick_ns };
@@ -61,12 +74,12 @@ pub(super) fn predict(
         chain(&mut run);
         run
     };
-    let first = run(0, 0, 0);
+    let first = run(EPOCH, 0, 0);
     // All steps up to that of the longest timer begin together again after that one.
     let cycle = step_jiffies(first.armed.iter().copied().max().unwrap_or(0));
     let mut firings = spans(&first);
     let mut gives_up = last(&first);
-    for phase in 0..cycle {
+    for phase in (0..cycle).map(|phase| EPOCH + phase) {
         for (since_tick_ns, ahead_ns) in [(0, 0), (0, 500_000), (tick_ns - 1, 0), (tick_ns - 1, 500_000)] {
             let run = run(phase, since_tick_ns, ahead_ns);
             gives_up = gives_up.with(last(&run));
