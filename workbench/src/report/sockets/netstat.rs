@@ -31,7 +31,7 @@ pub fn netstat(sockets: &[TcpSocket], tick_ns: u64) -> String {
 
 fn line(protocol: &str, socket: &TcpSocket, row: &Row) -> String {
     let owner = socket.owner.as_ref().filter(|_| socket.inode != 0);
-    let owner = owner.map_or_else(|| "-".to_owned(), |owner| program(owner));
+    let owner = owner.map_or_else(|| "-".to_owned(), program);
     format!(
         "{protocol:<4}  {:>6} {:>6} {:<23} {:<23} {:<11} {owner:<20} {}\n",
         row.recv_queue,
