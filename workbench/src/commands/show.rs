@@ -20,7 +20,9 @@ pub fn show(args: &ShowArgs, terminal: Terminal) -> u8 {
     let timeline = timeline::build(&evidence);
     let verdict = verdict::judge(&evidence, &timeline);
     let run = Run { evidence: &evidence, timeline: &timeline, verdict: &verdict };
-    match view(args.view, &run, terminal.options()) {
+    // A run has hundreds of samples of its sockets; the other views are short enough to be told in full.
+    let details = args.verbose || args.view != View::Sockets;
+    match view(args.view, &run, Options { details, ..terminal.options() }) {
         Ok(bytes) => put(&bytes, args.output.as_deref()),
         Err(e) => wrong(&e),
     }
@@ -30,10 +32,11 @@ pub fn show(args: &ShowArgs, terminal: Terminal) -> u8 {
 pub fn view(view: View, run: &Run<'_>, options: Options) -> std::io::Result<Vec<u8>> {
     Ok(match view {
         View::Timeline => run.timeline(options).into_bytes(),
+        View::Sockets => run.sockets(options).into_bytes(),
         View::Calls => run.calls().into_bytes(),
         View::Packets => run.packets()?,
         View::Json => (run.json(SnapshotStatus::None)? + "\n").into_bytes(),
-        View::Diagram | View::Sockets | View::Trace | View::Junit => {
+        View::Diagram | View::Trace | View::Junit => {
             return Err(std::io::Error::other("not yet"));
         }
     })

@@ -8,6 +8,7 @@ pub mod json;
 mod listing;
 pub mod pcapng;
 pub mod phases;
+pub mod sockets;
 mod status;
 pub mod strace;
 mod table;

@@ -23,11 +23,13 @@ pub struct Options {
     pub details: bool,
     /// Six decimals of a second instead of three.
     pub micros: bool,
+    /// For eyes: without spaces at the ends of lines, which only make a terminal break them.
+    pub is_terminal: bool,
 }
 
 impl Options {
     /// How a timeline is kept in a file: no colours, and as wide as documents are.
-    pub const KEPT: Self = Self { color: false, width: 100, details: true, micros: false };
+    pub const KEPT: Self = Self { color: false, width: 100, details: true, micros: false, is_terminal: false };
 }
 
 /// Select Graphic Rendition (ECMA-48, 8.3.117).
@@ -206,7 +208,7 @@ fn wait(wait: &Wait, range: Option<&Range>, options: Options) -> String {
     }
 }
 
-fn seconds(ns: i64, options: Options) -> String {
+pub(super) fn seconds(ns: i64, options: Options) -> String {
     let decimals = if options.micros { 6 } else { 3 };
     format!("{:.decimals$}", ns as f64 / 1e9)
 }

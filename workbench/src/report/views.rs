@@ -5,7 +5,7 @@ use std::io;
 
 use super::json::RunReport;
 use super::text::{self, Options};
-use super::{SnapshotStatus, listing, pcapng};
+use super::{SnapshotStatus, listing, pcapng, sockets};
 use crate::evidence::Evidence;
 use crate::timeline::Timeline;
 use crate::verdict::Verdict;
@@ -25,6 +25,11 @@ impl Run<'_> {
     /// What happened, in order.
     pub fn timeline(&self, options: Options) -> String {
         text::render(self.evidence, self.timeline, self.verdict, options)
+    }
+
+    /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them.
+    pub fn sockets(&self, options: Options) -> String {
+        sockets::render(self.evidence, self.timeline, options)
     }
 
     /// System calls as strace lists them.
