@@ -3,6 +3,7 @@
 pub mod compare;
 mod compare_json;
 mod compare_table;
+pub mod diagram;
 pub mod json;
 mod listing;
 pub mod pcapng;

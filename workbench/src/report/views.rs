@@ -5,7 +5,7 @@ use std::io;
 
 use super::json::RunReport;
 use super::text::{self, Options};
-use super::{SnapshotStatus, listing, pcapng};
+use super::{SnapshotStatus, diagram, listing, pcapng};
 use crate::evidence::Evidence;
 use crate::timeline::Timeline;
 use crate::verdict::Verdict;
@@ -25,6 +25,16 @@ impl Run<'_> {
     /// What happened, in order.
     pub fn timeline(&self, options: Options) -> String {
         text::render(self.evidence, self.timeline, self.verdict, options)
+    }
+
+    /// A sequence diagram of the hosts, at most 80 columns wide.
+    pub fn diagram(&self, options: Options) -> String {
+        diagram::render(self, options)
+    }
+
+    /// The same as a picture: SVG, for light and dark pages.
+    pub fn picture(&self) -> String {
+        diagram::svg(self)
     }
 
     /// System calls as strace lists them.

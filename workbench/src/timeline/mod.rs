@@ -32,6 +32,7 @@ mod phases;
 mod render;
 mod retries;
 mod sockets;
+mod tcp_labels;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -43,3 +44,4 @@ pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
 pub use flights::flights;
 pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns};
 pub use render::duration;
+pub use tcp_labels::TcpLabels;
