@@ -4,6 +4,7 @@ pub mod compare;
 mod compare_json;
 mod compare_table;
 mod evidence_line;
+pub mod diagram;
 pub mod json;
 mod listing;
 pub mod pcapng;

@@ -112,27 +112,31 @@ pub fn headline(evidence: &Evidence, timeline: &Timeline, options: Options) -> S
 
 /// The headline, and what ran where.
 fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
-    let plan = &evidence.plan;
     let headline = headline(evidence, timeline, options);
+    format!(
+        "{}\n  $ {}\n  {}\n",
+        Style::Bold.paint(&headline, options),
+        command_line(&evidence.plan.command.argv),
+        Style::Dim.paint(&place(evidence), options)
+    )
+}
+
+/// Host, engine and kernel, and what else decides about times.
+pub(super) fn place(evidence: &Evidence) -> String {
     let machine = &evidence.machine;
-    let mut place =
-        format!("in {}, {} engine, Linux {}, HZ={}", plan.command.host, machine.engine, machine.kernel, machine.hz());
+    let host = &evidence.plan.command.host;
+    let mut place = format!("in {host}, {} engine, Linux {}, HZ={}", machine.engine, machine.kernel, machine.hz());
     if let Some(phase_ns) = machine.phase_ns() {
         place.push_str(&format!(", phase {:.3} s", std::time::Duration::from_nanos(phase_ns).as_secs_f64()));
     }
     if let Some(guest) = &machine.guest {
         place.push_str(&format!(", seed {}", guest.seed));
     }
-    format!(
-        "{}\n  $ {}\n  {}\n",
-        Style::Bold.paint(&headline, options),
-        command_line(&plan.command.argv),
-        Style::Dim.paint(&escape(&place), options)
-    )
+    escape(&place)
 }
 
 /// As one would type it into a shell.
-fn command_line(argv: &[String]) -> String {
+pub(super) fn command_line(argv: &[String]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     let quote = |arg: &String| match !arg.is_empty() && arg.chars().all(is_plain) {
         true => arg.clone(),

@@ -5,7 +5,7 @@ use std::io;
 
 use super::json::RunReport;
 use super::text::{self, Options};
-use super::{SnapshotStatus, listing, pcapng, sockets};
+use super::{SnapshotStatus, diagram, listing, pcapng, sockets};
 use crate::evidence::Evidence;
 use crate::timeline::Timeline;
 use crate::verdict::Verdict;
@@ -30,6 +30,16 @@ impl Run<'_> {
     /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them.
     pub fn sockets(&self, options: Options) -> String {
         sockets::render(self.evidence, self.timeline, options)
+    }
+
+    /// A sequence diagram of the hosts, at most 80 columns wide.
+    pub fn diagram(&self, options: Options) -> String {
+        diagram::render(self, options)
+    }
+
+    /// The same as a picture: SVG, for light and dark pages.
+    pub fn picture(&self) -> String {
+        diagram::svg(self)
     }
 
     /// System calls as strace lists them.

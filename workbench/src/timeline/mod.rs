@@ -32,6 +32,7 @@ mod phases;
 mod render;
 mod retries;
 mod sockets;
+mod tcp_labels;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -48,3 +49,4 @@ pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns}
 pub use render::duration;
 pub use sockets::Sockets;
 pub use waits::asked_for;
+pub use tcp_labels::TcpLabels;
