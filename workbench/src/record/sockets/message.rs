@@ -26,10 +26,12 @@ const REQUEST_BYTES: usize = 56;
 /// kernels since 6.8 show when asked, and neither netstat(8) nor `/proc/net/tcp` does.
 const STATES: u32 = 0x1ffe;
 
-/// INET_DIAG_INFO, INET_DIAG_CONG, INET_DIAG_SHUTDOWN (include/uapi/linux/inet_diag.h).
+/// INET_DIAG_INFO, INET_DIAG_CONG, INET_DIAG_SHUTDOWN, INET_DIAG_SKV6ONLY (include/uapi/linux/inet_diag.h).
 const INFO: u16 = 2;
 const CONGESTION: u16 = 4;
 const SHUTDOWN: u16 = 8;
+/// Always told of a listening IPv6 socket.
+const ONLY_V6: u16 = 11;
 
 /// Asks for all TCP sockets of a family.
 pub(super) fn request(family: u8, sequence: u32) -> Vec<u8> {
@@ -98,6 +100,8 @@ pub(super) fn socket(bytes: &[u8]) -> Option<TcpSocket> {
         local: (address(fixed[0], &fixed[8..24]), port(4)),
         remote: (address(fixed[0], &fixed[24..40]), port(6)),
         interface: number(40),
+        interface_name: None,
+        only_v6: false,
         cookie: u64::from(number(48)) << 32 | u64::from(number(44)),
         state: TcpState::from(fixed[1]),
         timer: fixed[2].into(),
@@ -119,6 +123,7 @@ pub(super) fn socket(bytes: &[u8]) -> Option<TcpSocket> {
                 let text = value.split(|&byte| byte == 0).next().unwrap_or_default();
                 socket.congestion = Some(String::from_utf8_lossy(text).into_owned());
             }
+            ONLY_V6 => socket.only_v6 = value.first().is_some_and(|only| *only != 0),
             SHUTDOWN => socket.shutdown = value.first().copied().unwrap_or(0),
             _ => {}
         }

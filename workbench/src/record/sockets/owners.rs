@@ -36,7 +36,8 @@ impl Owners {
         }
         for socket in sockets {
             let owner = self.known.get(&socket.inode).and_then(Option::as_ref);
-            socket.owner = owner.and_then(|d| Some(SocketOwner { pid: d.pid, name: comm(d.pid)? }));
+            socket.owner =
+                owner.and_then(|d| Some(SocketOwner { pid: d.pid, name: comm(d.pid)?, argument: argument(d.pid) }));
         }
     }
 }
@@ -67,6 +68,12 @@ fn socket_at(descriptor: &Path) -> Option<u32> {
 fn comm(pid: u32) -> Option<String> {
     let bytes = fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+}
+
+/// The first of a process's arguments; empty if it has none.
+fn argument(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]

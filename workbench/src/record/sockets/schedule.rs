@@ -141,6 +141,8 @@ mod tests {
             local: ([10, 0, 0, 1].into(), 1),
             remote: ([10, 0, 0, 2].into(), 2),
             interface: 0,
+            interface_name: None,
+            only_v6: false,
             cookie,
             state: TcpState::Established,
             timer,
