@@ -16,6 +16,7 @@ mod language;
 mod netem;
 mod normal;
 mod phases;
+mod rings;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         phases::trials(),
+        rings::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

@@ -225,6 +225,9 @@ impl Watch {
                 let spot = format!("process {pid} makes system calls of another architecture, which are not recorded");
                 self.blind_spots.push(spot);
             }
+            TraceEvent::HiddenRing { pid, why, .. } => {
+                self.blind_spots.push(format!("process {pid} uses an io_uring {why}"));
+            }
             TraceEvent::ExecFailed { errno, monotonic_ns } => {
                 self.ended.get_or_insert((monotonic_ns, Ending::ExecFailed(errno)));
             }
