@@ -26,13 +26,13 @@ pub const TCP: &[Entry] = &[
     kernel("syn_retries_by_default", DROPPED, "mechanisms connect 10.9.0.2 80", "SYN retries", (133.0, 138.3))
         .seen(CONNECT)
         .virtual_only(),
-    kernel("retransmissions", ALONE, "mechanisms ask deaf", "retransmissions", (2.9, 4.0)).seen(RECV),
+    kernel("retransmissions", ALONE, "mechanisms ask deaf", "retransmissions", (3.0, 7.2)).seen(RECV),
     kernel("retransmissions_by_default", ALONE_BY_DEFAULT, "mechanisms ask deaf", "retransmissions", (924.0, 1000.0))
         .seen(RECV)
         .virtual_only(),
     // The program waits for the kernel's word that the socket is gone.
     kernel("orphan_limit", ALONE, "mechanisms orphan", "orphan limit", (0.5, 4.0)),
-    kernel("tcp_user_timeout", ALONE, "mechanisms user-timeout deaf", "TCP_USER_TIMEOUT", (1.5, 1.8)).seen(RECV),
+    kernel("tcp_user_timeout", ALONE, "mechanisms user-timeout deaf", "TCP_USER_TIMEOUT", (1.5, 2.1)).seen(RECV),
     kernel("tcp_user_timeout_of_connect", DROPPED, "mechanisms user-timeout connect", "TCP_USER_TIMEOUT", (1.5, 3.1))
         .seen(CONNECT),
     kernel(

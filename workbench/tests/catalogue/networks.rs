@@ -20,7 +20,7 @@ pub const ALONE_BY_DEFAULT: &str = "namespace client";
 pub const TWO: &str = "namespace client\nnamespace server\nlink client server delay=\"20ms\"";
 
 /// Somebody has an address and no MAC.
-pub const GHOST: &str = "namespace client {\n sysctl \"net.ipv4.tcp_syn_retries\" 1\n}\nnamespace server\n\
+pub const GHOST: &str = "namespace client\nnamespace server\n\
     link client server {\n absent ghost address=\"10.9.0.9\"\n}";
 
 /// The server is behind a router.

@@ -46,7 +46,7 @@ pub const WAITS: &[Entry] = &[
     wait("io_uring_ext_arg", "mechanisms uring ext-arg", &[Proof::Call("io_uring_enter", "ETIME")])
         .by("tool", "io_uring"),
     kept("many_polls", "mechanisms many-polls", &[Proof::Call("poll", "200")]),
-    kept("many_sleeps", "mechanisms many-sleeps", &[Proof::Call("nanosleep", "= 0")]),
+    kept("many_sleeps", "mechanisms many-sleeps", &[Proof::Call("clock_nanosleep", "= 0")]),
     Entry {
         network: ALONE,
         ..kept(
@@ -89,7 +89,9 @@ pub const OPTIONS: &[Entry] = &[
         .by("tool", "SO_RCVTIMEO"),
     wait("so_rcvtimeo_of_a_datagram", "mechanisms rcvtimeo udp", &[Proof::Call("recvfrom", "EAGAIN")])
         .by("tool", "SO_RCVTIMEO"),
-    alone("so_sndtimeo", "mechanisms sndtimeo send", &[Proof::Call("sendto", "EAGAIN")]).by("tool", "SO_SNDTIMEO"),
+    alone("so_sndtimeo", "mechanisms sndtimeo send", &[Proof::Call("sendto", "EAGAIN")])
+        .ends(1.79, 2.0)
+        .by("tool", "SO_SNDTIMEO"),
     wait("so_sndtimeo_of_connect", "mechanisms sndtimeo connect", &[Proof::Call("connect", "EINPROGRESS")])
         .by("tool", "SO_SNDTIMEO"),
 ];
