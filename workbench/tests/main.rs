@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 mod capture;
+mod catalogue;
 mod ci;
 mod cli;
 mod compare;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         capture::trials(),
+        catalogue::trials(),
         ci::trials(),
         cli::trials(),
         compare::trials(),
