@@ -252,9 +252,12 @@ pub struct RunArgs {
     /// As text for people or JSON for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
-    /// Keep evidence.json, timeline.txt, packets.pcapng, calls.strace and the output of each run below this folder.
+    /// Keep evidence.json, timeline.txt, packets.pcapng, trace.json, calls.strace and the output of each run below this folder.
     #[arg(long, value_name = "DIR")]
     pub artifacts: Option<PathBuf>,
+    /// Write JUnit XML of all runs into this file, also when runs fail.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Where to run: on this machine's kernel in real time, or on a kernel of its own in virtual time.
     #[arg(long, value_enum, default_value = "host")]
     pub engine: EngineChoice,

@@ -47,6 +47,8 @@ pub enum View {
     Junit,
     /// The report as one line of JSON.
     Json,
+    /// Every record of every recorder on one clock, one line of JSON each.
+    Events,
 }
 
 /// The ways to look at a run that are text for people.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::check::wrong;
+use super::output;
 use super::run::read_evidence;
 use super::terminal::{Terminal, say_bytes};
 use crate::cli::{ShowArgs, View};
@@ -47,9 +48,9 @@ pub fn view(view: View, run: &Run<'_>, options: Options) -> std::io::Result<Vec<
         View::Packets => run.packets()?,
         View::Json => (run.json(SnapshotStatus::None)? + "\n").into_bytes(),
         View::Diagram => run.diagram(options).into_bytes(),
-        View::Trace | View::Junit => {
-            return Err(std::io::Error::other("not yet"));
-        }
+        View::Trace => run.trace()?,
+        View::Events => run.events()?,
+        View::Junit => run.junit(SnapshotStatus::None)?,
     })
 }
 
@@ -57,7 +58,7 @@ fn put(bytes: &[u8], output: Option<&Path>) -> u8 {
     match output {
         None => say_bytes(bytes),
         Some(path) => {
-            if let Err(e) = std::fs::write(path, bytes) {
+            if let Err(e) = output::write(path, bytes) {
                 return wrong(&format!("{}: {e}", path.display()));
             }
         }

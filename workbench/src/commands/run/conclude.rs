@@ -15,9 +15,8 @@ use crate::engine::{Engine, EngineError};
 use crate::evidence::Evidence;
 use crate::report::json::RunReport;
 use crate::report::phases::PhasesReport;
-use crate::report::text;
-use crate::report::views::Run;
 use crate::report::{SnapshotStatus, Status};
+use crate::report::{text, views};
 use crate::snapshot::Snapshot;
 use crate::{exit_code, timeline, verdict};
 
@@ -41,8 +40,23 @@ pub struct Concluded {
     pub report: RunReport,
     /// What to print.
     pub text: String,
+    /// The same for people, however it is printed.
+    pub story: String,
+    /// The scenario's file.
+    pub file: String,
+    /// The kernel, where there are several.
+    pub label: Option<String>,
+    /// Which repeat, from 1, where there is more than one.
+    pub repeat: Option<u32>,
     /// For [`Status::Error`]: whose fault it is.
     pub error_code: Option<u8>,
+}
+
+impl Concluded {
+    fn new(task: &Task, report: RunReport, text: String, error_code: Option<u8>) -> Self {
+        let (file, label) = (task.plan.file.clone(), task.label.clone());
+        Self { report, text, story: String::new(), file, label, repeat: None, error_code }
+    }
 }
 
 impl Conclude<'_> {
@@ -54,10 +68,11 @@ impl Conclude<'_> {
         repeat: Option<u32>,
         outcome: Result<Outcome, EngineError>,
     ) -> Concluded {
-        self.printed(match seen(outcome) {
+        let concluded = match seen(outcome) {
             Ok(evidence) => self.seen(path, task, repeat, &evidence, None),
             Err(not_run) => self.not_run(task, not_run),
-        })
+        };
+        self.printed(Concluded { repeat, ..concluded })
     }
 
     /// Concludes a run that was made at many phases; `evidence` is of the one that stands for all.
@@ -67,6 +82,7 @@ impl Conclude<'_> {
 
     /// For programs a report is one line; for people it is the text.
     fn printed(&self, mut concluded: Concluded) -> Concluded {
+        concluded.story.clone_from(&concluded.text);
         if self.args.format == Format::Json {
             // A report is plain data: maps with text keys, numbers, texts. Writing it cannot fail.
             concluded.text = concluded.report.to_line().unwrap_or_default() + "\n";
@@ -84,7 +100,7 @@ impl Conclude<'_> {
             report.kernel = Some(kernel.release.clone());
             report.hz = Some(kernel.hz);
         }
-        Concluded { report, text, error_code }
+        Concluded::new(task, report, text, error_code)
     }
 
     fn seen(
@@ -127,12 +143,10 @@ impl Conclude<'_> {
             report.reason = Some(error.to_string());
             error_code = Some(exit_code::WRONG_INPUT);
         }
-        // The full story without colours is what is kept; the same function makes it again from the evidence.
-        let plain = text::render(evidence, &timeline, &verdict, text::Options::KEPT);
         if let Some(dir) = &self.args.artifacts {
             let place =
                 artifacts::Place { dir, scenario: path, common: self.common, label: task.label.as_deref(), repeat };
-            match artifacts::keep(place, evidence, &plain) {
+            match artifacts::keep(place, &views::Run { evidence, timeline: &timeline, verdict: &verdict }) {
                 Ok(folder) => report.artifacts = Some(folder.display().to_string()),
                 Err(e) => {
                     report.status = Status::Error;
@@ -143,11 +157,11 @@ impl Conclude<'_> {
         }
         let diffs = phases.map_or("", |phases| &phases.diffs);
         let text = self.text(task, evidence, &timeline, &verdict, spread, &report) + diffs + &extra;
-        Concluded { report, text, error_code }
+        Concluded::new(task, report, text, error_code)
     }
 
     /// The timeline, or the views that are asked for in its place.
-    fn story(&self, run: &Run<'_>, spread: Option<&timeline::Spread>, options: text::Options) -> String {
+    fn story(&self, run: &views::Run<'_>, spread: Option<&timeline::Spread>, options: text::Options) -> String {
         let timeline = || text::render_spread(run.evidence, run.timeline, run.verdict, spread, options);
         let shown = |chosen: &TextView| match chosen {
             TextView::Timeline => timeline(),
@@ -160,7 +174,7 @@ impl Conclude<'_> {
         };
         match self.args.show.as_slice() {
             [] => timeline(),
-            views => views.iter().map(shown).collect::<Vec<_>>().join("\n"),
+            chosen => chosen.iter().map(shown).collect::<Vec<_>>().join("\n"),
         }
     }
 
@@ -190,7 +204,7 @@ impl Conclude<'_> {
             let place = task.label.as_ref().map(|label| format!("{label:<9} ")).unwrap_or_default();
             return format!("{status:<12} {place}{headline}{reason}\n");
         }
-        let story = self.story(&Run { evidence, timeline, verdict }, spread, options);
+        let story = self.story(&views::Run { evidence, timeline, verdict }, spread, options);
         if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
     }
 }
