@@ -14,7 +14,7 @@ import time
 
 SO_ATTACH_FILTER = 26
 TCP_INFO_RTO = slice(8, 12)
-STATES = {4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT"}
+STATES = {3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT"}
 
 
 def now():
@@ -99,7 +99,7 @@ def retransmits(user_timeout_ms=None):
     client.send(b"x")
     rto = rto_us(client)
     error = fails(client.recv, 1)
-    say("retransmissions", start, error=error, rto_us=rto, user_timeout_ms=user_timeout_ms)
+    say("retransmissions", start, error=error, rto_us=rto, port=server.getsockname()[1], user_timeout_ms=user_timeout_ms)
 
 
 def retransmits_with_user_timeout():
@@ -188,9 +188,10 @@ def socket_times_out():
 
 def state_of(port):
     """The state of the socket with this local port that is no listener, from /proc/net/tcp; None if it is gone."""
+    listens = "0A"
     for line in open("/proc/net/tcp").readlines()[1:]:
         fields = line.split()
-        if int(fields[1].split(":")[1], 16) == port:
+        if int(fields[1].split(":")[1], 16) == port and fields[3] != listens:
             return STATES.get(int(fields[3], 16), fields[3])
     return None
 
@@ -231,6 +232,36 @@ def is_orphaned():
     client.close()
     lasts(port, "FIN_WAIT1")
     say("orphan", start, rto_us=rto, error=str(state_of(port)))
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    return ~(total % 0xFFFF) & 0xFFFF
+
+
+def half_opens():
+    """A SYN in the name of the server's port 80, where everything is dropped: nobody answers the SYN-ACK."""
+    theirs = socket.gethostbyname("server")
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    probe.connect((theirs, 1))
+    ours = probe.getsockname()[0]
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for port, count in ((8001, 2), (8002, None)):
+        listener = socket.socket()
+        listener.bind((ours, port))
+        listener.listen()
+        if count:
+            listener.setsockopt(*tcp(socket.TCP_SYNCNT, count))
+        addresses = socket.inet_aton(theirs) + socket.inet_aton(ours)
+        segment = lambda of: struct.pack("!HHIIBBHHH", 80, port, 1, 0, 5 << 4, 2, 1024, of, 0)
+        syn = segment(checksum(addresses + struct.pack("!HH", 6, 20) + segment(0)))
+        packet = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + addresses + syn
+        start = now()
+        raw.sendto(packet, (ours, 0))
+        lasts(port, "SYN_RECV")
+        say("SYN-ACK", start, error=str(state_of(port)), syn_count=count, port=port)
+        listener.close()
+        time.sleep(0.0931)
 
 
 def asks_for_neighbours():
