@@ -11,6 +11,7 @@ mod ci;
 mod cli;
 mod compare;
 mod doctor;
+mod kernel_model;
 mod kernels;
 mod lab;
 mod language;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         cli::trials(),
         compare::trials(),
         doctor::trials(),
+        kernel_model::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
