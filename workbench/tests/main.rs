@@ -9,6 +9,7 @@ mod capture;
 mod ci;
 mod cli;
 mod compare;
+mod diagram;
 mod doctor;
 mod kernels;
 mod lab;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ci::trials(),
         cli::trials(),
         compare::trials(),
+        diagram::trials(),
         doctor::trials(),
         kernels::trials(),
         lab::trials(),
