@@ -10,6 +10,7 @@ mod catalogue;
 mod ci;
 mod cli;
 mod compare;
+mod diagram;
 mod doctor;
 mod kernel_model;
 mod kernels;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ci::trials(),
         cli::trials(),
         compare::trials(),
+        diagram::trials(),
         doctor::trials(),
         kernel_model::trials(),
         kernels::trials(),

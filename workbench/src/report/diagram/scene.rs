@@ -21,6 +21,9 @@ const TRAVEL_NS: i64 = 1_000_000;
 /// So many processes that begin or end one after the other are told; of more, the first.
 const PROCESSES: usize = 6;
 
+/// Between a number and its unit: no line breaks there.
+const UNIT: &str = "\u{a0}";
+
 /// Everything that is drawn.
 #[derive(Debug)]
 pub(super) struct Scene {
@@ -142,11 +145,8 @@ impl Steps<'_> {
 
     fn event(&mut self, index: usize, used: &mut [bool]) {
         let event = &self.events[index];
-        let (mut gap, after) = self.waits(event);
+        let (gap, after) = self.waits(event);
         let what = self.what(index, used);
-        if gap.as_ref().is_some_and(String::is_empty) {
-            gap = None;
-        }
         self.steps.push(Step { t_ns: event.t_ns, event: Some(index), gap, after, tone: tone(event.kind), what });
         self.now_ns = self.now_ns.max(event.t_ns);
     }
@@ -161,7 +161,7 @@ impl Steps<'_> {
             return (Some(in_words(wait)), None);
         }
         let is_worth_it = wait.timer.is_some() || wait.gap_ns >= TRAVEL_NS;
-        (silence(), is_worth_it.then(|| format!("after {}", in_words(wait))))
+        (silence(), is_worth_it.then(|| format!("after{UNIT}{}", in_words(wait))))
     }
 
     fn what(&self, index: usize, used: &mut [bool]) -> What {
@@ -228,8 +228,8 @@ fn is_told(event: &Event) -> bool {
 fn in_words(wait: &Wait) -> String {
     let gap = seconds(wait.gap_ns, Options::KEPT);
     match &wait.timer {
-        Some(timer) => format!("{gap} s  {} {}", timer.name, duration(timer.armed_ns)),
-        None => format!("{gap} s"),
+        Some(timer) => format!("{gap}{UNIT}s  {}{UNIT}{}", timer.name, duration(timer.armed_ns).replace(' ', UNIT)),
+        None => format!("{gap}{UNIT}s"),
     }
 }
 
