@@ -17,6 +17,7 @@ mod language;
 mod netem;
 mod normal;
 mod phases;
+mod real_tools;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -29,6 +30,7 @@ mod virtual_time;
 fn main() -> ExitCode {
     // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
     support::namespace::run_inside(&lab::bodies());
+    real_tools::connect_with_tokio();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         capture::trials(),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         phases::trials(),
+        real_tools::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

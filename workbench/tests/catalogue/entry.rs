@@ -118,9 +118,9 @@ impl Entry {
         Self { engines: Engines::VirtualOnly, ..self }
     }
 
-    /// The scenario; `program` is the compiled one.
-    pub fn scenario(&self, program: &str) -> String {
-        let word = |word: &str| format!("{:?}", if word == "mechanisms" { program } else { word });
+    /// The scenario; `program` gives the file that a word of the command stands for.
+    pub fn scenario(&self, program: impl Fn(&str) -> Option<String>) -> String {
+        let word = |word: &str| format!("{:?}", program(word).as_deref().unwrap_or(word));
         let command: Vec<String> = self.command.split_whitespace().map(word).collect();
         format!("{}\nrun run in=client {} {}\n", self.network, command.join(" "), self.run)
     }
