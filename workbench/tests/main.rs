@@ -18,6 +18,7 @@ mod netem;
 mod normal;
 mod phases;
 mod real_tools;
+mod rings;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         netem::trials(),
         phases::trials(),
         real_tools::trials(),
+        rings::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

@@ -1,0 +1,16 @@
+//! The sequence diagram of a run: each host a lifeline, packets as arrows between them, waits as gaps with their length.
+
+mod arrow;
+mod canvas;
+mod columns;
+mod draw;
+mod scene;
+mod states;
+mod svg;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use svg::svg;
+pub use terminal::render;
