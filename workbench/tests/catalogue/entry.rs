@@ -39,8 +39,6 @@ pub enum Proof {
     Output(&'static str),
     /// This text in an event of the timeline.
     Event(&'static str),
-    /// A counter of the client's changed: `TcpExt.TCPAbortOnTimeout`.
-    Counter(&'static str),
 }
 
 /// How long a timer was armed for.

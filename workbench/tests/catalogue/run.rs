@@ -158,7 +158,6 @@ impl Proof {
                 both.iter().any(|bytes| String::from_utf8_lossy(bytes).contains(text))
             }
             Self::Event(text) => timeline::build(evidence).events.iter().any(|event| event.text.contains(text)),
-            Self::Counter(name) => evidence.counters.get("client").is_some_and(|all| all.contains_key(*name)),
         }
     }
 }

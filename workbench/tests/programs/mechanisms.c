@@ -728,8 +728,8 @@ static int stream_mode(const char *mode, char **arguments) {
         end(start_connect(fd, SERVER, 80));
     }
     if (!strcmp(mode, "ttl")) {
-        int fd = new_socket(SERVER, SOCK_STREAM);
-        set(fd, IPPROTO_IP, IP_TTL, 1);
+        int fd = new_socket(arguments[0], SOCK_STREAM), is_v6 = strchr(arguments[0], ':') != NULL;
+        set(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_UNICAST_HOPS : IP_TTL, 1);
         end(start_connect(fd, arguments[0], 80));
     }
     if (!strcmp(mode, "udp")) {
