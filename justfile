@@ -25,6 +25,11 @@ fmt:
 lint:
     cargo clippy --all-targets -- -D warnings
 
+# Make the table of docs/verdict.md anew: what the verdict says of each mechanism that the catalogue brings about.
+[group('check')]
+confusion:
+    UPDATE=1 cargo test --test main -- catalogue_the_confusion_table
+
 # Check licences, duplicate bans and sources of everything depended on.
 [group('check')]
 licences:

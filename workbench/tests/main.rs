@@ -19,6 +19,7 @@ mod language;
 mod netem;
 mod normal;
 mod phases;
+mod real_tools;
 mod rings;
 mod scenarios;
 mod strace_oracle;
@@ -32,6 +33,7 @@ mod virtual_time;
 fn main() -> ExitCode {
     // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
     support::namespace::run_inside(&lab::bodies());
+    real_tools::connect_with_tokio();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         capture::trials(),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         phases::trials(),
+        real_tools::trials(),
         rings::trials(),
         scenarios::trials(),
         strace_oracle::trials(),

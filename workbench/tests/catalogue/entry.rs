@@ -39,8 +39,6 @@ pub enum Proof {
     Output(&'static str),
     /// This text in an event of the timeline.
     Event(&'static str),
-    /// A counter of the client's changed: `TcpExt.TCPAbortOnTimeout`.
-    Counter(&'static str),
 }
 
 /// How long a timer was armed for.
@@ -118,9 +116,9 @@ impl Entry {
         Self { engines: Engines::VirtualOnly, ..self }
     }
 
-    /// The scenario; `program` is the compiled one.
-    pub fn scenario(&self, program: &str) -> String {
-        let word = |word: &str| format!("{:?}", if word == "mechanisms" { program } else { word });
+    /// The scenario; `program` gives the file that a word of the command stands for.
+    pub fn scenario(&self, program: impl Fn(&str) -> Option<String>) -> String {
+        let word = |word: &str| format!("{:?}", program(word).as_deref().unwrap_or(word));
         let command: Vec<String> = self.command.split_whitespace().map(word).collect();
         format!("{}\nrun run in=client {} {}\n", self.network, command.join(" "), self.run)
     }

@@ -2,20 +2,22 @@
 //! a program that is not there, the deadline.
 
 use super::entry::{Armed, Entry, Proof};
-use super::networks::{ALONE, DROPPED, ROUTED, TWO, rejecting};
+use super::networks::{ALONE, DROPPED, ROUTED, ROUTED6, TWO, rejecting};
 
 const CONNECT: &str = "mechanisms connect 10.9.0.2 80";
 const CONNECT6: &str = "mechanisms connect fd09::2 80";
 
 pub const PEER: &[Entry] = &[
-    Entry::new("rst_of_a_closed_port", TWO, CONNECT).seen(&[Proof::Call("connect", "ECONNREFUSED")]).by("peer", "RST"),
+    Entry::new("rst_of_a_closed_port", TWO, CONNECT)
+        .seen(&[Proof::Call("connect", "ECONNREFUSED"), Proof::Event("RST from")])
+        .by("peer", "RST"),
     Entry::new("rst_in_the_middle", ALONE, "mechanisms recv resets")
         .ends(0.49, 0.7)
-        .seen(&[Proof::Call("recvfrom", "ECONNRESET")])
+        .seen(&[Proof::Call("recvfrom", "ECONNRESET"), Proof::Event("RST from")])
         .by("peer", "RST"),
     Entry::new("fin", ALONE, "mechanisms recv closes")
         .ends(0.49, 0.7)
-        .seen(&[Proof::Call("recvfrom", "= 0")])
+        .seen(&[Proof::Call("recvfrom", "= 0"), Proof::Event("FIN from")])
         .by("peer", "FIN"),
     Entry::new("data", ALONE, "mechanisms recv answers")
         .ends(0.49, 0.7)
@@ -66,22 +68,34 @@ pub const ICMP: &[Entry] = &[
         "ICMP port unreachable",
         REFUSED,
     ),
-    icmp("icmp_net_prohibited", rejecting!("tcp", "net-prohibited", "v4"), CONNECT, "ICMP net prohibited", UNREACH_NET),
+    icmp(
+        "icmp_net_prohibited",
+        rejecting!("tcp", "net-prohibited", "v4"),
+        CONNECT,
+        "ICMP network administratively prohibited",
+        UNREACH_NET,
+    ),
     icmp(
         "icmp_host_prohibited",
         rejecting!("tcp", "host-prohibited", "v4"),
         CONNECT,
-        "ICMP host prohibited",
+        "ICMP host administratively prohibited",
         UNREACH_HOST,
     ),
     icmp(
         "icmp_admin_prohibited",
         rejecting!("tcp", "admin-prohibited", "v4"),
         CONNECT,
-        "ICMP admin prohibited",
+        "ICMP communication administratively prohibited",
         UNREACH_HOST,
     ),
-    icmp("icmp_time_exceeded", ROUTED, "mechanisms ttl 10.9.1.2", "ICMP time exceeded", UNREACH_HOST),
+    icmp(
+        "icmp_time_exceeded",
+        ROUTED,
+        "mechanisms ttl 10.9.1.2",
+        "ICMP time to live exceeded in transit",
+        UNREACH_HOST,
+    ),
     icmp(
         "icmp_port_unreachable_for_a_datagram",
         TWO,
@@ -89,7 +103,13 @@ pub const ICMP: &[Entry] = &[
         "ICMP port unreachable",
         &[Proof::Call("recvfrom", "ECONNREFUSED")],
     ),
-    icmp("icmpv6_no_route", rejecting!("tcp", "net-unreachable", "v6"), CONNECT6, "ICMP no route", UNREACH_NET),
+    icmp(
+        "icmpv6_no_route",
+        rejecting!("tcp", "net-unreachable", "v6"),
+        CONNECT6,
+        "ICMP no route to destination",
+        UNREACH_NET,
+    ),
     icmp(
         "icmpv6_address_unreachable",
         rejecting!("tcp", "host-unreachable", "v6"),
@@ -108,8 +128,15 @@ pub const ICMP: &[Entry] = &[
         "icmpv6_admin_prohibited",
         rejecting!("tcp", "admin-prohibited", "v6"),
         CONNECT6,
-        "ICMP admin prohibited",
+        "ICMP communication administratively prohibited",
         &[Proof::Call("connect", "EACCES")],
+    ),
+    icmp(
+        "icmpv6_hop_limit_exceeded",
+        ROUTED6,
+        "mechanisms ttl fd09:0:0:1::2",
+        "ICMP hop limit exceeded in transit",
+        UNREACH_HOST,
     ),
     icmp(
         "icmpv6_port_unreachable_for_a_datagram",

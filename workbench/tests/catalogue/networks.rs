@@ -27,11 +27,15 @@ pub const GHOST: &str = "namespace client\nnamespace server\n\
 pub const ROUTED: &str = "namespace client\nrouter middle\nnamespace server\nlink client middle delay=\"20ms\"\n\
     link middle server";
 
+/// The same with IPv6.
+pub const ROUTED6: &str = "namespace client\nrouter middle\nnamespace server\n\
+    link client middle delay=\"20ms\" ip=v6\nlink middle server ip=v6";
+
 /// Routes that end at the host itself.
 pub const ROUTES: &str = "namespace client {\n route \"203.0.113.1\" blackhole\n route \"203.0.113.2\" unreachable\n\
     route \"203.0.113.3\" prohibit\n route \"203.0.113.4\" throw\n}\nnamespace server\nlink client server";
 
-/// The server rejects what comes for port 80 with this word of [`docs/scenario.md`].
+/// The server rejects what comes for port 80 with one of the words of docs/scenario.md.
 macro_rules! rejecting {
     ($protocol:literal, $with:literal, $ip:literal) => {
         concat!(

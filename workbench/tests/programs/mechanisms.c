@@ -175,10 +175,10 @@ static void serve(const char *peer, int fd, int ready) {
     for (;;) pause(); // "silent", and after all others
 }
 
-// Forks a peer that listens on this port and returns a pipe that becomes readable when it has accepted.
-static int fork_peer(const char *peer, int port) {
-    int fd = listener(port), ready[2];
-    need(pipe2(ready, O_CLOEXEC) == 0, "pipe");
+// Forks a peer that listens on this port. If `is_awaited`, returns a pipe that becomes readable when it is ready.
+static int fork_peer(const char *peer, int port, int is_awaited) {
+    int fd = listener(port), ready[2] = {-1, -1};
+    need(!is_awaited || pipe2(ready, O_CLOEXEC) == 0, "pipe");
     pid_t child = fork();
     need(child >= 0, "fork");
     if (child == 0) {
@@ -197,7 +197,7 @@ static int fork_peer(const char *peer, int port) {
 // A connection to a peer of this kind, which has done what it does at once.
 static int connected(const char *peer) {
     char byte;
-    int ready = fork_peer(peer, PEER_PORT);
+    int ready = fork_peer(peer, PEER_PORT, 1);
     int fd = new_socket(PEER, SOCK_STREAM);
     need(start_connect(fd, PEER, PEER_PORT) == 0, "connect");
     need(read(ready, &byte, 1) == 1, "peer");
@@ -708,7 +708,7 @@ static void killed(void) {
 }
 
 static void with_peer(char **argv) {
-    fork_peer(argv[0], PEER_PORT);
+    fork_peer(argv[0], PEER_PORT, 0);
     execvp(argv[1], argv + 1);
     need(0, argv[1]);
 }
@@ -728,8 +728,8 @@ static int stream_mode(const char *mode, char **arguments) {
         end(start_connect(fd, SERVER, 80));
     }
     if (!strcmp(mode, "ttl")) {
-        int fd = new_socket(SERVER, SOCK_STREAM);
-        set(fd, IPPROTO_IP, IP_TTL, 1);
+        int fd = new_socket(arguments[0], SOCK_STREAM), is_v6 = strchr(arguments[0], ':') != NULL;
+        set(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_UNICAST_HOPS : IP_TTL, 1);
         end(start_connect(fd, arguments[0], 80));
     }
     if (!strcmp(mode, "udp")) {
