@@ -10,6 +10,7 @@ mod ci;
 mod cli;
 mod compare;
 mod doctor;
+mod exports;
 mod kernels;
 mod lab;
 mod language;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         cli::trials(),
         compare::trials(),
         doctor::trials(),
+        exports::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
