@@ -12,6 +12,7 @@ mod cli;
 mod compare;
 mod diagram;
 mod doctor;
+mod exports;
 mod kernel_model;
 mod kernels;
 mod lab;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         diagram::trials(),
         doctor::trials(),
         kernel_model::trials(),
+        exports::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
