@@ -23,6 +23,7 @@ mod phases;
 mod real_tools;
 mod rings;
 mod scenarios;
+mod sockets;
 mod strace_oracle;
 mod structure;
 mod support;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         real_tools::trials(),
         rings::trials(),
         scenarios::trials(),
+        sockets::trials(),
         strace_oracle::trials(),
         structure::trials(),
         tracer::trials(),
