@@ -17,6 +17,7 @@ mod netem;
 mod normal;
 mod phases;
 mod scenarios;
+mod sockets_view;
 mod strace_oracle;
 mod structure;
 mod support;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         netem::trials(),
         phases::trials(),
         scenarios::trials(),
+        sockets_view::trials(),
         strace_oracle::trials(),
         structure::trials(),
         tracer::trials(),
