@@ -16,7 +16,7 @@ use crate::support::{no_labs, root, scenario, scratch, texts, workbench};
 use crate::traced::is_installed;
 
 /// Moments, in seconds: soon, in the midst of retransmissions and probes, and when most have ended.
-const MOMENTS: &str = "0.5 1 1.7 2.5 4 7 20 100";
+const MOMENTS: &str = "0.02 0.5 1 2.5 4 7 20 100";
 
 /// The version of ss whose format this is.
 const VERSION: &str = "iproute2-6.1.";
