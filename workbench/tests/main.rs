@@ -24,6 +24,7 @@ mod real_tools;
 mod rings;
 mod scenarios;
 mod sockets;
+mod sockets_view;
 mod strace_oracle;
 mod structure;
 mod support;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         rings::trials(),
         scenarios::trials(),
         sockets::trials(),
+        sockets_view::trials(),
         strace_oracle::trials(),
         structure::trials(),
         tracer::trials(),
