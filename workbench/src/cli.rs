@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod kernel;
+mod show;
 
-use kernel::KERNEL_EXAMPLES;
-pub use kernel::{KernelBuildArgs, KernelCommand};
+use self::kernel::KERNEL_EXAMPLES;
+pub use self::kernel::{KernelBuildArgs, KernelCommand};
+use self::show::SHOW_EXAMPLES;
+pub use self::show::{ShowArgs, TextView, View};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -141,48 +144,6 @@ pub enum Command {
     },
 }
 
-const SHOW_EXAMPLES: &str = "\
-Examples:
-  workbench show out/syn-retries-0/curl                       the timeline
-  workbench show out/syn-retries-0/curl diagram               the hosts side by side, packets as arrows
-  workbench show out/syn-retries-0/curl sockets               as `ss -tanoi` and `netstat -antpo` would have printed
-  workbench show evidence.json trace --output run.trace.json  for ui.perfetto.dev";
-
-/// Arguments of `show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// `evidence.json` of an earlier run, or the folder that holds it.
-    #[arg(value_name = "DIR|FILE")]
-    pub evidence: PathBuf,
-    /// What to show.
-    #[arg(value_enum, default_value = "timeline")]
-    pub view: View,
-    /// Write it here instead of printing it.
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// The ways to look at a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum View {
-    /// What happened, in order, with every wait and what armed it.
-    Timeline,
-    /// A sequence diagram of the hosts.
-    Diagram,
-    /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them, at the moments that matter.
-    Sockets,
-    /// System calls as `strace -f -ttt -T` prints them.
-    Calls,
-    /// Packets as pcapng, with what the verdict rests on as comments.
-    Packets,
-    /// A trace for ui.perfetto.dev and chrome://tracing.
-    Trace,
-    /// JUnit XML.
-    Junit,
-    /// The report as one line of JSON.
-    Json,
-}
-
 /// As text or JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -200,6 +161,8 @@ Examples:
   workbench run x.kdl --no-snapshot              look, compare with nothing
   workbench run x.kdl --accept                   this is how it should be
   workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
+  workbench run x.kdl --show sockets             as `ss -tanoi` and `netstat -antpo` would have printed, when it mattered
+  workbench run x.kdl --show timeline --show calls
   workbench run x.kdl --repeat 50 --format json  one line of JSON for each run
   workbench run x.kdl --engine virtual           in virtual time: minutes of waiting in a fraction of a second
   workbench run x.kdl --engine virtual --horizon 30d
@@ -289,9 +252,12 @@ pub struct RunArgs {
     /// As text for people or JSON for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
-    /// Keep evidence.json, timeline.txt, packets.pcapng, calls.strace and the output of each run below this folder.
+    /// Keep evidence.json, timeline.txt, packets.pcapng, trace.json, calls.strace and the output of each run below this folder.
     #[arg(long, value_name = "DIR")]
     pub artifacts: Option<PathBuf>,
+    /// Write JUnit XML of all runs into this file, also when runs fail.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Where to run: on this machine's kernel in real time, or on a kernel of its own in virtual time.
     #[arg(long, value_enum, default_value = "host")]
     pub engine: EngineChoice,
@@ -310,6 +276,9 @@ pub struct RunArgs {
     /// Tell every run's timeline, with all system calls. Without it: claims only, and of many files only what differs.
     #[arg(long, short)]
     pub verbose: bool,
+    /// Print this instead of the timeline, for every run. May be given several times.
+    #[arg(long, value_enum, value_name = "VIEW")]
+    pub show: Vec<TextView>,
     /// How the virtual engine goes about it.
     #[command(flatten)]
     pub virtual_time: VirtualArgs,

@@ -6,17 +6,20 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 mod capture;
+mod catalogue;
 mod ci;
 mod cli;
 mod compare;
 mod diagram;
 mod doctor;
+mod kernel_model;
 mod kernels;
 mod lab;
 mod language;
 mod netem;
 mod normal;
 mod phases;
+mod rings;
 mod scenarios;
 mod strace_oracle;
 mod structure;
@@ -32,16 +35,19 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         capture::trials(),
+        catalogue::trials(),
         ci::trials(),
         cli::trials(),
         compare::trials(),
         diagram::trials(),
         doctor::trials(),
+        kernel_model::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
         netem::trials(),
         phases::trials(),
+        rings::trials(),
         scenarios::trials(),
         strace_oracle::trials(),
         structure::trials(),

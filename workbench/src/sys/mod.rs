@@ -10,4 +10,5 @@ pub mod pidfd;
 pub mod ptrace;
 pub mod random;
 pub mod seccomp;
+pub mod shared_pages;
 pub mod times;
