@@ -111,11 +111,7 @@ fn hosts(page: &mut Page, scene: &Scene) {
 
 fn draw(page: &mut Page, step: &Step) {
     if let Some(gap) = &step.gap {
-        let column = match &step.what {
-            What::Mark { column, .. } | What::Arrow { from: column, .. } => *column,
-            What::Note { .. } => 0,
-        };
-        page.gap(column, gap);
+        page.gap(gap.column, &gap.words);
     }
     let time = seconds(step.t_ns, Options::KEPT);
     let before = page.y;

@@ -82,15 +82,10 @@ fn names(scene: &Scene, sheet: &Sheet) -> Vec<Row> {
 }
 
 fn step_rows(step: &Step, sheet: &Sheet, times: usize, options: Options) -> Vec<Row> {
-    let column = match &step.what {
-        What::Mark { column, .. } => *column,
-        What::Arrow { from, .. } => *from,
-        What::Note { .. } => 0,
-    };
     let mut rows = Vec::new();
     if let Some(gap) = &step.gap {
         rows.push(sheet.row('|'));
-        rows.extend(sheet.gap(column, gap, Style::Yellow));
+        rows.extend(sheet.gap(gap.column, &gap.words, Style::Yellow));
         rows.push(sheet.row('|'));
     }
     let first = rows.len();

@@ -10,7 +10,7 @@ use crate::evidence::{Ending, SampleReason, SocketSample, TcpSocket, TcpState, T
 use crate::report::text::Options;
 use crate::timeline::build_from;
 use crate::timeline::fixture::{Fixture, error, ip};
-use crate::verdict::judge;
+use crate::verdict::{Confidence, EndedBy, Mechanism, Next, Party, judge};
 
 fn scene(run: &Fixture) -> Scene {
     let timeline = build_from(&run.evidence, &run.flights);
@@ -224,6 +224,49 @@ fn what_came_from_outside_steers_neither_a_terminal_nor_a_picture() {
     assert!(text.contains("\\x1b[2J<script>&\\u{202e}\\u{301}"), "{text}");
     let svg = picture(&scene);
     assert!(svg.contains("\\x1b[2J&lt;script&gt;&amp;\\u{202e}"), "{svg}");
+}
+
+#[test]
+fn at_the_foot_stands_what_ended_it_and_what_would_have_come_next() {
+    let run = Fixture::syn_retries();
+    let timeline = build_from(&run.evidence, &run.flights);
+    let mut verdict = judge(&run.evidence, &timeline);
+    let sentence = "the kernel gave up after 3.049 s: SYN retries were used up; ".to_owned() + &"on and on ".repeat(20);
+    let next = Next { mechanism: Mechanism::RunDeadline, earliest_ns: None, latest_ns: None, words: "never".into() };
+    verdict.ended_by = Some(EndedBy {
+        party: Party::Kernel,
+        mechanism: Mechanism::SynRetries,
+        who: "client".into(),
+        armed_at_ns: None,
+        armed_for_ns: None,
+        fired_at_ns: 0,
+        evidence: Vec::new(),
+        confidence: Confidence::Certain,
+        words: sentence.clone(),
+        next: Some(next),
+        also: Vec::new(),
+    });
+    verdict.inconclusive.push("the machine stood still".into());
+    let text = text(&Scene::build(&run.evidence, &timeline, &verdict, &run.flights), Options::KEPT);
+    let foot: Vec<&str> = text.rsplitn(4, "\n\n").collect();
+    assert_eq!([foot[0], foot[1]], ["inconclusive: the machine stood still\n", "never"]);
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(foot[2]), words(&sentence));
+    assert!(foot[2].lines().all(|line| width(line) <= 80), "{text}");
+}
+
+#[test]
+fn of_many_processes_the_first_are_told_and_the_others_counted() {
+    let mut run = Fixture::new("sh loop");
+    for pid in 8..40 {
+        let mut process = run.evidence.processes[0].clone();
+        (process.pid, process.tid, process.end_ns, process.exit_code) = (pid, pid, Some(1_000), Some(0));
+        run.evidence.processes.push(process);
+    }
+    run.end(1000, Ending::Exit(0));
+    let drawn = drawn(&run);
+    assert_eq!(drawn.matches(": started").count() + drawn.matches(": exit").count(), 6, "{drawn}");
+    assert!(drawn.contains("... 58 more of processes"), "{drawn}");
 }
 
 #[test]
