@@ -23,7 +23,7 @@ const SEND: &[Proof] = &[Proof::Call("sendto", "ETIMEDOUT")];
 pub const TCP: &[Entry] = &[
     kernel("syn_retries", ONE_RETRY, "mechanisms connect 10.9.0.2 80", "SYN retries", (3.01, 3.2)).seen(CONNECT),
     kernel("syn_retries_of_tcp_syncnt", DROPPED, "mechanisms syncnt", "SYN retries", (3.01, 3.2)).seen(CONNECT),
-    kernel("syn_retries_by_default", DROPPED, "mechanisms connect 10.9.0.2 80", "SYN retries", (133.0, 138.3))
+    kernel("syn_retries_by_default", DROPPED, "mechanisms connect 10.9.0.2 80", "SYN retries", (130.9, 131.1))
         .seen(CONNECT)
         .virtual_only(),
     kernel("retransmissions", ALONE, "mechanisms ask deaf", "retransmissions", (3.0, 7.2)).seen(RECV),

@@ -163,7 +163,7 @@ pub const OTHERS: &[Entry] = &[
     Entry::new("signal_of_another_process", DROPPED, "mechanisms killed")
         .seen(&[Proof::Signal("SIGTERM")])
         .by("tool", "SIGTERM"),
-    Entry::new("exec_failure", DROPPED, "no-such-program").by("tool", "exec failure"),
+    Entry::new("exec_failure", DROPPED, "sh -c \"exec /etc/hosts\"").by("tool", "exec failure"),
     Entry::new("exit", DROPPED, "mechanisms exit").by("tool", "exit"),
     Entry::new("deadline", DROPPED, CONNECT)
         .run("deadline=\"2s\"")
