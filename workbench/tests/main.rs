@@ -17,6 +17,7 @@ mod netem;
 mod normal;
 mod phases;
 mod scenarios;
+mod show;
 mod sockets_view;
 mod strace_oracle;
 mod structure;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         netem::trials(),
         phases::trials(),
         scenarios::trials(),
+        show::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),
         structure::trials(),
