@@ -18,6 +18,7 @@ mod normal;
 mod phases;
 mod scenarios;
 mod show;
+mod sockets;
 mod sockets_view;
 mod strace_oracle;
 mod structure;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         phases::trials(),
         scenarios::trials(),
         show::trials(),
+        sockets::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),
         structure::trials(),

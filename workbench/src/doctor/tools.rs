@@ -144,7 +144,7 @@ const TOOLS: &[Tool] = &[
         programs: &["python3"],
         version_flag: "--version",
         need: Need::Tests,
-        needed_for: "the tests that make sockets in every state",
+        needed_for: "the tests whose programs arm timers",
         packages: Packages { debian: "python3", fedora: "python3", arch: "python", alpine: "python3" },
     },
     Tool {
