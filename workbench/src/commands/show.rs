@@ -22,7 +22,8 @@ pub fn show(args: &ShowArgs, terminal: Terminal) -> u8 {
     let run = Run { evidence: &evidence, timeline: &timeline, verdict: &verdict };
     // A run has hundreds of samples of its sockets; the other views are short enough to be told in full.
     let details = args.verbose || args.view != View::Sockets;
-    match view(args.view, &run, Options { details, ..terminal.options() }) {
+    let options = if args.output.is_some() { Options::KEPT } else { terminal.options() };
+    match view(args.view, &run, Options { details, ..options }) {
         Ok(bytes) => put(&bytes, args.output.as_deref()),
         Err(e) => wrong(&e),
     }
