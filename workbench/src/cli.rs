@@ -161,7 +161,7 @@ Examples:
   workbench run x.kdl --no-snapshot              look, compare with nothing
   workbench run x.kdl --accept                   this is how it should be
   workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
-  workbench run x.kdl --show sockets             as `ss -tanoi` and `netstat -antpo` would have printed, when it mattered
+  workbench run x.kdl --show sockets             what ss and netstat would have printed, and when
   workbench run x.kdl --show timeline --show calls
   workbench run x.kdl --repeat 50 --format json  one line of JSON for each run
   workbench run x.kdl --engine virtual           in virtual time: minutes of waiting in a fraction of a second

@@ -126,7 +126,8 @@ fn tries_every_step() -> Result<Completion, Failed> {
     let said = text(&output.stdout);
     let step = |line: &str| line.split('"').nth(3).map(str::to_owned);
     let steps: Vec<Option<String>> = said.lines().map(step).collect();
-    let expected = ["unshare", "map-ids", "veth", "packet-socket", "nf-tables", "forward", "netem", "proc", "trace"];
+    let expected =
+        ["unshare", "map-ids", "veth", "packet-socket", "nf-tables", "forward", "netem", "sock-diag", "proc", "trace"];
     check(steps.iter().flatten().eq(&expected) && steps.len() == expected.len(), &said)?;
     Ok(Completion::Completed)
 }

@@ -23,6 +23,7 @@ mod phases;
 mod real_tools;
 mod rings;
 mod scenarios;
+mod show;
 mod sockets;
 mod sockets_view;
 mod strace_oracle;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         real_tools::trials(),
         rings::trials(),
         scenarios::trials(),
+        show::trials(),
         sockets::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),

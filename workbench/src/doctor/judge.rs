@@ -12,7 +12,7 @@ struct Feature {
     name: &'static str,
     needed_for: &'static str,
     steps: &'static [Step],
-    /// Without it a run is skipped rather than failed.
+    /// Without it a run is skipped rather than failed, or goes on with less.
     is_optional: bool,
     /// What it is like when it works.
     detail: &'static str,
@@ -78,6 +78,14 @@ const FEATURES: &[Feature] = &[
         remedy: "a kernel with NET_SCH_NETEM (Ubuntu: package linux-modules-extra-$(uname -r); \
                  Fedora: kernel-modules-extra)",
     },
+    Feature {
+        name: "tcp_diag",
+        needed_for: "recording sockets' timers: runs go on without",
+        steps: &[Step::SockDiag],
+        is_optional: true,
+        detail: "TCP sockets were listed in the namespace",
+        remedy: "a kernel with CONFIG_INET_TCP_DIAG (module tcp_diag)",
+    },
 ];
 
 /// Whether the kernel refused the namespaces themselves, so that nothing else could be tried.
@@ -118,6 +126,7 @@ fn attempt(step: Step) -> &'static str {
         Step::NfTables => "an nf_tables table",
         Step::Forward => "an nf_tables rule that forwards to a device",
         Step::Netem => "a netem qdisc",
+        Step::SockDiag => "a list of TCP sockets through sock_diag(7)",
         Step::Proc => "mounting /proc in the fresh PID namespace",
         Step::Trace => "stopping a process at a system call",
     }

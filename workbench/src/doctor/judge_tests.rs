@@ -4,7 +4,7 @@ use super::super::distribution::Family;
 use super::super::switches;
 use super::*;
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step::Unshare,
     Step::MapIds,
     Step::Veth,
@@ -12,6 +12,7 @@ const STEPS: [Step; 9] = [
     Step::NfTables,
     Step::Forward,
     Step::Netem,
+    Step::SockDiag,
     Step::Proc,
     Step::Trace,
 ];

@@ -1,10 +1,11 @@
-//! Four netlink requests that show what a kernel can do: a veth pair, netem, an nf_tables table, a forwarding rule.
+//! Five netlink requests that show what a kernel can do: a veth pair, netem, an nf_tables table, a forwarding rule, a
+//! list of TCP sockets.
 //!
 //! Each is written out byte for byte and answered at once, without a runtime. Nothing here builds a lab.
 
 use std::io;
 
-use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use netlink_sys::{Socket, SocketAddr};
 
 // linux/netlink.h
@@ -64,6 +65,21 @@ pub(super) fn add_netem() -> Result<(), Refused> {
     request.text(1 /* TCA_KIND */, "netem");
     request.attribute(2 /* TCA_OPTIONS */, &options);
     ask(NETLINK_ROUTE, &[request])
+}
+
+/// A list of the TCP sockets, of which a fresh namespace has none (net/ipv4/tcp_diag.c): its end comes, or a refusal.
+pub(super) fn list_tcp_sockets() -> Result<(), Refused> {
+    let mut request = Request::new(20 /* SOCK_DIAG_BY_FAMILY */, 0x300 /* NLM_F_DUMP */);
+    let mut asked = [0; 56]; // struct inet_diag_req_v2: family, protocol, extensions, padding, states, socket
+    asked[..2].copy_from_slice(&[2 /* AF_INET */, 6 /* IPPROTO_TCP */]);
+    asked[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+    request.put(&asked);
+    let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    socket.bind_auto()?;
+    socket.send(&request.finish(), 0)?;
+    let bytes = socket.recv_from_full()?.0;
+    let is_refused = bytes.get(4..6) == Some(&NLMSG_ERROR.to_ne_bytes());
+    if is_refused { answer(&bytes) } else { Ok(()) }
 }
 
 /// An empty table of the inet family (net/netfilter/nf_tables_api.c).

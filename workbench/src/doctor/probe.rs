@@ -72,6 +72,8 @@ pub(super) enum Step {
     Forward,
     /// The netem qdisc.
     Netem,
+    /// A list of TCP sockets through sock_diag(7).
+    SockDiag,
     /// A process 1 for the PID namespace, with a `/proc` of its own.
     Proc,
     /// A seccomp filter that stops a process for its tracer.
@@ -128,6 +130,7 @@ fn enter_namespaces() -> Result<(), Refused> {
     let _ = report(Step::NfTables, netlink::add_table());
     let _ = report(Step::Forward, netlink::add_forward());
     let _ = report(Step::Netem, netlink::add_netem());
+    let _ = report(Step::SockDiag, netlink::list_tcp_sockets());
     Command::new(workbench).args(["doctor", "--probe", Stage::Init.as_str()]).stdin(Stdio::null()).status()?;
     Ok(())
 }

@@ -141,6 +141,13 @@ const TOOLS: &[Tool] = &[
         packages: Packages::everywhere("net-tools"),
     },
     Tool {
+        programs: &["python3"],
+        version_flag: "--version",
+        need: Need::Tests,
+        needed_for: "the tests whose programs arm timers",
+        packages: Packages { debian: "python3", fedora: "python3", arch: "python", alpine: "python3" },
+    },
+    Tool {
         programs: &["unshare"],
         version_flag: "--version",
         need: Need::Tests,

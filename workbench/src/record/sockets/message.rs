@@ -153,3 +153,7 @@ fn address(family: u8, bytes: &[u8]) -> IpAddr {
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -68,20 +68,27 @@ impl SocketRecorder {
     /// still be empty.
     ///
     /// # Errors
-    /// The first host's whose namespace cannot be entered, or whose files and sockets cannot be opened.
+    /// The first host's whose namespace cannot be entered, or whose files and sockets cannot be opened. That the kernel
+    /// has no sock_diag at all is none: nothing is recorded then.
     pub fn open_all(hosts: &[(&str, BorrowedFd<'_>)]) -> Result<Self, SocketError> {
         let open = |(name, netns): &(&str, BorrowedFd<'_>)| Host::open(name, *netns);
         let hosts: Result<Vec<Host>, _> = thread::scope(|scope| {
             let opening = scope.spawn(|| hosts.iter().map(open).collect());
             opening.join().expect("a thread that opens files does not panic")
         });
+        let (hosts, unsupported) = match hosts {
+            Err(error) if error.source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
+                (Vec::new(), Some(error.source))
+            }
+            hosts => (hosts?, None),
+        };
         Ok(Self {
-            hosts: hosts?,
+            hosts,
             owners: Owners::default(),
             samples: Vec::new(),
             destroyed: Vec::new(),
             counters: BTreeMap::new(),
-            unsupported: None,
+            unsupported,
         })
     }
 

@@ -18,8 +18,11 @@ const LEAST_PAUSE_NS: i64 = 2_000_000;
 /// … at least this part of the run so far, which makes the looks' number grow with the logarithm of its length …
 const RUN_PART: i64 = 256;
 
-/// … and as long as this many times what the look took, so that looking takes no more than a small part of the time.
+/// … and this many times what the look took, so that looking takes no more than a small part of the time …
 const COST_PART: i64 = 16;
+
+/// … but of that no more than this: a look that takes longer was itself kept waiting by others.
+const MOST_COST_PAUSE_NS: i64 = 20_000_000;
 
 /// When to look next, and why.
 #[derive(Debug)]
@@ -118,7 +121,10 @@ impl Schedule {
 
     fn pause_end_ns(&self) -> i64 {
         let Some((ended_ns, took_ns)) = self.last else { return i64::MIN };
-        ended_ns + LEAST_PAUSE_NS.max((ended_ns - self.zero_ns) / RUN_PART).max(took_ns * COST_PART)
+        ended_ns
+            + LEAST_PAUSE_NS
+                .max((ended_ns - self.zero_ns) / RUN_PART)
+                .max((took_ns * COST_PART).min(MOST_COST_PAUSE_NS))
     }
 }
 
@@ -198,6 +204,9 @@ mod tests {
         schedule.looked(10 * MS, 11 * MS, &[]);
         schedule.note(SampleReason::Packet);
         assert_eq!(schedule.next_ns(), Some(27 * MS));
+        schedule.looked(20 * MS, 100 * MS, &[]);
+        schedule.note(SampleReason::Packet);
+        assert_eq!(schedule.next_ns(), Some(120 * MS));
     }
 
     #[test]

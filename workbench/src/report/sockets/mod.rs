@@ -15,5 +15,5 @@ mod view;
 pub use moments::moments;
 pub use netstat::netstat;
 pub use proc_net_tcp::{proc_net_tcp, proc_net_tcp6};
-pub use ss::ss;
+pub use ss::{ss, ss_destroyed};
 pub use view::render;

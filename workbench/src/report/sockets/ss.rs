@@ -41,8 +41,17 @@ type Row = [String; COLUMNS.len()];
 /// All of these sockets, header first.
 pub fn ss(sockets: &[TcpSocket]) -> String {
     let (v4, v6) = by_family(sockets);
+    listing(v4.into_iter().chain(v6))
+}
+
+/// A socket that was destroyed, header first: the first that `ss -tanoiE` prints.
+pub fn ss_destroyed(socket: &TcpSocket) -> String {
+    listing(std::iter::once(socket))
+}
+
+fn listing<'a>(sockets: impl Iterator<Item = &'a TcpSocket>) -> String {
     let mut rows: Vec<Row> = vec![COLUMNS.each_ref().map(|column| column.header.to_owned())];
-    rows.extend(v4.into_iter().chain(v6).map(row));
+    rows.extend(sockets.map(row));
     let widths: [usize; COLUMNS.len()] = std::array::from_fn(|at| width(&rows, at));
     rows.iter().map(|row| line(row, &widths)).collect()
 }
@@ -165,6 +174,21 @@ mod tests {
     #[test]
     fn without_sockets_there_is_the_header_alone() {
         assert_eq!(ss(&[]), "State Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n");
+    }
+
+    #[test]
+    fn a_destroyed_socket_is_as_ss_printed_it() {
+        let json = r#"{"local":["0.0.0.0",49398],"remote":["127.0.0.1",0],"cookie":1,"state":"CLOSE","send_queue":3,
+            "info":{"rto":1000000,"snd_mss":524,"pmtu":65535,"rcv_mss":88,"advmss":65495,"snd_cwnd":10,
+            "last_data_sent":13622880,"last_data_recv":13622880,"last_ack_recv":13622880,"flags":1,"reordering":3,
+            "rcv_ssthresh":65495,"notsent_bytes":2,"snd_ssthresh":2147483647}}"#;
+        let expected = concat!(
+            "State  Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess\n",
+            "UNCONN 0      3            0.0.0.0:49398    127.0.0.1:*   \n",
+            "\t rto:1000 mss:524 pmtu:65535 rcvmss:88 advmss:65495 cwnd:10 lastsnd:13622880 lastrcv:13622880 ",
+            "lastack:13622880 app_limited rcv_ssthresh:65495 notsent:2\n",
+        );
+        assert_eq!(ss_destroyed(&serde_json::from_str(json).unwrap()), expected);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{moments, netstat, ss};
-use crate::evidence::{Evidence, SampleReason, SocketSample};
+use super::{moments, netstat, ss, ss_destroyed};
+use crate::evidence::{DestroyedSocket, Evidence, SampleReason, SocketSample};
 use crate::report::text::{self, Options, Style};
 use crate::timeline::{Timeline, escape};
 
@@ -17,9 +17,11 @@ pub fn render(evidence: &Evidence, timeline: &Timeline, options: Options) -> Str
     let mut out = Style::Bold.paint(&text::headline(evidence, timeline, options), options);
     let (count, all) = (told.len(), evidence.sockets.len());
     let _ = writeln!(out, "\n  {}", Style::Dim.paint(&summary(count, all), options));
-    for sample in told {
-        moment(&mut out, sample, evidence.machine.tick_ns, options);
-    }
+    let mut parts: Vec<(i64, String)> = Vec::new();
+    parts.extend(told.iter().map(|sample| (sample.t_ns, moment(sample, evidence.machine.tick_ns, options))));
+    parts.extend(never_sampled(evidence).map(|socket| (socket.t_ns, last_state(socket, options))));
+    parts.sort_by_key(|(t_ns, _)| *t_ns);
+    out.extend(parts.into_iter().map(|(_, text)| text));
     for host in without_sockets(evidence) {
         let _ = writeln!(out, "\n{}: no TCP socket was seen", escape(host));
     }
@@ -34,14 +36,37 @@ fn summary(count: usize, all: usize) -> String {
     }
 }
 
-fn moment(out: &mut String, sample: &SocketSample, tick_ns: u64, options: Options) {
-    let heading =
-        format!("{} at {} s, {}", escape(&sample.host), text::seconds(sample.t_ns, options), reason(sample.because));
-    let _ = writeln!(out, "\n{}", Style::Bold.paint(&heading, options));
+fn heading(host: &str, t_ns: i64, why: &str, options: Options) -> String {
+    let heading = format!("{} at {} s, {why}", escape(host), text::seconds(t_ns, options));
+    format!("\n{}\n", Style::Bold.paint(&heading, options))
+}
+
+fn moment(sample: &SocketSample, tick_ns: u64, options: Options) -> String {
+    let mut out = heading(&sample.host, sample.t_ns, reason(sample.because), options);
     for (command, text) in [("ss -tanoi", ss(&sample.sockets)), ("netstat -antpo", netstat(&sample.sockets, tick_ns))] {
-        let _ = writeln!(out, "{}", Style::Dim.paint(&format!("$ {command}"), options));
-        out.push_str(&lines_escaped(&text));
+        out.push_str(&listing(command, &text, options));
     }
+    out
+}
+
+/// A socket that came and went between two samples.
+fn last_state(destroyed: &DestroyedSocket, options: Options) -> String {
+    let heading =
+        heading(&destroyed.host, destroyed.t_ns, "a socket that had gone before it could be looked at", options);
+    heading + &listing("ss -tanoiE", &ss_destroyed(&destroyed.socket), options)
+}
+
+fn listing(command: &str, text: &str, options: Options) -> String {
+    format!("{}\n{}", Style::Dim.paint(&format!("$ {command}"), options), lines_escaped(text))
+}
+
+/// Sockets of which nothing is known but their end.
+fn never_sampled(evidence: &Evidence) -> impl Iterator<Item = &DestroyedSocket> {
+    let mut sampled: BTreeSet<(&str, u64)> = BTreeSet::new();
+    for sample in &evidence.sockets {
+        sampled.extend(sample.sockets.iter().map(|socket| (sample.host.as_str(), socket.cookie)));
+    }
+    evidence.destroyed.iter().filter(move |gone| !sampled.contains(&(gone.host.as_str(), gone.socket.cookie)))
 }
 
 /// Why it was looked at.
@@ -76,7 +101,8 @@ fn without_sockets(evidence: &Evidence) -> BTreeSet<&str> {
         let samples = evidence.sockets.iter().filter(move |sample| sample.sockets.is_empty() != has_sockets);
         samples.map(|sample| sample.host.as_str())
     };
-    let with: BTreeSet<&str> = hosts(true).collect();
+    let gone = evidence.destroyed.iter().map(|gone| gone.host.as_str());
+    let with: BTreeSet<&str> = hosts(true).chain(gone).collect();
     hosts(false).filter(|host| !with.contains(host)).collect()
 }
 
@@ -84,7 +110,7 @@ fn without_sockets(evidence: &Evidence) -> BTreeSet<&str> {
 mod tests {
     use super::super::fixture;
     use super::*;
-    use crate::evidence::Ending;
+    use crate::evidence::{Ending, TcpSocket, TcpState};
     use crate::timeline::build_from;
     use crate::timeline::fixture::Fixture;
 
@@ -120,6 +146,24 @@ mod tests {
         assert!(text.contains(&expected), "{text}");
         assert!(text.contains("  TCP sockets, 2 of 5 samples: those where something changed\n"), "{text}");
         assert!(text.ends_with("\nserver: no TCP socket was seen\n"), "{text}");
+    }
+
+    #[test]
+    fn a_socket_that_no_sample_holds_is_told_with_its_last_state_and_one_that_was_sampled_is_not() {
+        let mut run = run();
+        let gone = |t_ns, cookie| DestroyedSocket {
+            host: "server".into(),
+            t_ns,
+            socket: TcpSocket { cookie, ..fixture::socket(TcpState::Close) },
+        };
+        run.evidence.destroyed =
+            vec![gone(500_000_000, 99), DestroyedSocket { host: "client".into(), ..gone(2_000_000_000, 1) }];
+        let text = rendered(&run, SHORT);
+        let listing = ss_destroyed(&run.evidence.destroyed[0].socket);
+        let why = "a socket that had gone before it could be looked at";
+        let expected = format!("\nserver at 0.500 s, {why}\n$ ss -tanoiE\n{listing}\nclient at 1.024 s, a packet\n");
+        assert!(text.contains(&expected), "{text}");
+        assert_eq!((text.matches(why).count(), text.matches("no TCP socket").count()), (1, 0));
     }
 
     #[test]
