@@ -48,5 +48,5 @@ pub use names::Names;
 pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns};
 pub use render::duration;
 pub use sockets::Sockets;
-pub use tcp_labels::TcpLabels;
+pub use tcp_labels::{TcpLabel, TcpLabels};
 pub use waits::asked_for;

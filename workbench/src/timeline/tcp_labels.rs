@@ -14,6 +14,14 @@ pub struct TcpLabels<'a> {
     flows: Flows,
 }
 
+/// What one end of a connection is called.
+pub struct TcpLabel {
+    /// `server:80#2`.
+    pub name: String,
+    /// Whether it is the end that was asked; `None` if no packet tells.
+    pub is_server: Option<bool>,
+}
+
 impl<'a> TcpLabels<'a> {
     /// From the same evidence and packets as the timeline.
     pub fn new(evidence: &'a Evidence, flights: &[Flight]) -> Self {
@@ -23,7 +31,7 @@ impl<'a> TcpLabels<'a> {
     }
 
     /// `server:80#2`, from either end. Without a packet that was seen, the place at the other end.
-    pub fn of(&self, local: SocketAddr, remote: SocketAddr) -> String {
+    pub fn of(&self, local: SocketAddr, remote: SocketAddr) -> TcpLabel {
         let quoted = QuotedFlow {
             from: local.ip(),
             to: remote.ip(),
@@ -31,9 +39,9 @@ impl<'a> TcpLabels<'a> {
             sport: Some(local.port()),
             dport: Some(remote.port()),
         };
-        match self.flows.quoted(&quoted) {
-            Some(flow) => self.flows.get(flow).label.clone(),
-            None => self.names.place(remote.ip(), remote.port()),
+        match self.flows.quoted(&quoted).map(|flow| self.flows.get(flow)) {
+            Some(flow) => TcpLabel { name: flow.label.clone(), is_server: Some(flow.server == local) },
+            None => TcpLabel { name: self.names.place(remote.ip(), remote.port()), is_server: None },
         }
     }
 }

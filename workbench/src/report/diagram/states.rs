@@ -19,18 +19,7 @@ pub(super) struct Seen {
 
 /// All changes of state that samples show, in order.
 pub(super) fn states(evidence: &Evidence, flights: &[Flight]) -> Vec<Seen> {
-    let labels = TcpLabels::new(evidence, flights);
-    let label = |socket: &TcpSocket| {
-        let [local, remote] = [socket.local, socket.remote].map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
-        labels.of(local, remote)
-    };
-    let connections = || evidence.sockets.iter().flat_map(|sample| &sample.sockets).filter(|s| is_connection(s));
-    let is_alone = connections().map(&label).collect::<BTreeSet<_>>().len() < 2;
-    let words = |socket: &TcpSocket, state: &str| match socket.state {
-        TcpState::Listen => format!("{state} on port {}", socket.local.1),
-        _ if is_alone => state.to_owned(),
-        _ => format!("{state} {}", label(socket)),
-    };
+    let words = Words::new(evidence, flights);
     // By host and cookie: the socket as it was last seen.
     let mut last: BTreeMap<(&str, u64), &TcpSocket> = BTreeMap::new();
     let mut seen = Vec::new();
@@ -41,20 +30,62 @@ pub(super) fn states(evidence: &Evidence, flights: &[Flight]) -> Vec<Seen> {
         for socket in &sample.sockets {
             let before = last.insert((host, socket.cookie), socket);
             if before.is_none_or(|before| before.state != socket.state) {
-                add(words(socket, &name(socket.state)));
+                add(words.of(host, socket, &name(socket.state)));
             }
         }
         let is_here = |cookie: u64| sample.sockets.iter().any(|socket| socket.cookie == cookie);
         let gone: Vec<_> = last.keys().filter(|(of, cookie)| *of == host && !is_here(*cookie)).copied().collect();
         for key in gone {
             // RFC 9293, 3.3.2: CLOSED is the state of a connection that is none any more.
-            let socket = last.remove(&key).filter(|socket| is_connection(socket) && socket.state != TcpState::Close);
-            if let Some(socket) = socket {
-                add(words(socket, "CLOSED"));
+            if let Some(socket) = last.remove(&key).filter(|socket| socket.state != TcpState::Close) {
+                add(words.of(host, socket, "CLOSED"));
             }
         }
     }
     seen
+}
+
+/// How sockets are told from each other, as far as that is necessary.
+struct Words<'a> {
+    labels: TcpLabels<'a>,
+    /// There is one connection only.
+    is_alone: bool,
+    /// Hosts and ends of sockets.
+    ends: BTreeSet<(&'a str, SocketAddr, SocketAddr)>,
+}
+
+impl<'a> Words<'a> {
+    fn new(evidence: &'a Evidence, flights: &[Flight]) -> Self {
+        let labels = TcpLabels::new(evidence, flights);
+        let samples = || evidence.sockets.iter();
+        let connections = samples().flat_map(|s| s.sockets.iter().filter(|s| is_connection(s)).map(|c| (&*s.host, c)));
+        let ends: BTreeSet<_> = connections.map(|(host, socket)| (host, ends(socket).0, ends(socket).1)).collect();
+        let names: BTreeSet<String> = ends.iter().map(|(_, local, remote)| labels.of(*local, *remote).name).collect();
+        let is_alone = names.len() < 2;
+        Self { labels, is_alone, ends }
+    }
+
+    fn of(&self, host: &str, socket: &TcpSocket, state: &str) -> String {
+        if !is_connection(socket) {
+            return format!("{state}, port {}", socket.local.1);
+        }
+        let (local, remote) = ends(socket);
+        let label = self.labels.of(local, remote);
+        let name = if self.is_alone { String::new() } else { format!(" {}", label.name) };
+        // Both ends in one host look alike.
+        let end = match label.is_server {
+            Some(true) if self.ends.contains(&(host, remote, local)) => ", server's end",
+            Some(false) if self.ends.contains(&(host, remote, local)) => ", client's end",
+            _ => "",
+        };
+        format!("{state}{name}{end}")
+    }
+}
+
+/// An IPv4 address that an IPv6 socket has (RFC 4291, 2.5.5.2) travels as IPv4.
+fn ends(socket: &TcpSocket) -> (SocketAddr, SocketAddr) {
+    let end = |(ip, port): (std::net::IpAddr, u16)| SocketAddr::new(ip.to_canonical(), port);
+    (end(socket.local), end(socket.remote))
 }
 
 fn is_connection(socket: &TcpSocket) -> bool {

@@ -17,9 +17,9 @@ fn scene(run: &Fixture) -> Scene {
     Scene::build(&run.evidence, &timeline, &judge(&run.evidence, &timeline), &run.flights)
 }
 
-/// The drawing without its heading.
+/// The drawing without its heading and its foot, whose words are the verdict's.
 fn drawn(run: &Fixture) -> String {
-    let text = text(&scene(run), Options::KEPT);
+    let text = text(&Scene { foot: Vec::new(), ..scene(run) }, Options::KEPT);
     // Of the empty line between the two, one line feed stays, so that what is expected begins on a line of its own.
     let at = text.find("\n\n").expect("a heading and a drawing");
     text[at + 1..].to_owned()
@@ -59,6 +59,8 @@ fn samples(run: &mut Fixture, host: &str, states: &[(i64, Option<TcpState>)]) {
             local: (ip("client"), 40_404),
             remote: (ip("server"), 80),
             interface: 0,
+            interface_name: Default::default(),
+            only_v6: Default::default(),
             cookie: 1,
             state,
             timer: TimerKind::Off,
@@ -120,6 +122,31 @@ fn states_stand_where_samples_first_show_them() {
     assert_eq!(lines.len(), 2, "{drawn}");
     assert!(lines[0].trim_start().starts_with("0.020  | SYN_SENT"), "{drawn}");
     assert!(lines[1].trim_start().starts_with("3.069  | CLOSED"), "{drawn}");
+}
+
+/// A socket that listens is told by its port, and both ends of a connection in one host by which end they are.
+#[test]
+fn states_of_several_sockets_say_whose_they_are() {
+    let mut run = Fixture::new("curl http://client/");
+    run.segment(25, ("client", 40_404, "client", 80), "S", 0).end(1000, Ending::Exit(0));
+    samples(&mut run, "client", &[(30, Some(TcpState::SynSent)), (40, None)]);
+    let [client, gone] = [0, 1].map(|sample| run.evidence.sockets[sample].clone());
+    let at = |local, remote, state, cookie| {
+        let mut socket = client.sockets[0].clone();
+        (socket.local, socket.remote, socket.state, socket.cookie) = (local, remote, state, cookie);
+        socket
+    };
+    let (low, high) = ((ip("client"), 80), (ip("client"), 40_404));
+    let mut sample = client.clone();
+    sample.sockets = vec![
+        at(low, (ip("0.0.0.0"), 0), TcpState::Listen, 7),
+        at(low, high, TcpState::Established, 8),
+        at(high, low, TcpState::Established, 9),
+    ];
+    run.evidence.sockets = vec![sample, gone];
+    let seen: Vec<String> = super::states::states(&run.evidence, &run.flights).into_iter().map(|s| s.words).collect();
+    assert_eq!(seen[..3], ["LISTEN, port 80", "ESTABLISHED, server's end", "ESTABLISHED, client's end"]);
+    assert_eq!(seen[3..], ["CLOSED, port 80", "CLOSED, server's end", "CLOSED, client's end"]);
 }
 
 #[test]
