@@ -64,8 +64,20 @@ fn without_descriptor_names(line: &str) -> (String, Vec<(i32, String)>) {
 /// Whether our filter and our tracer record such a call.
 fn is_recorded(line: &str, descriptors: &[(i32, String)]) -> bool {
     let name = line.split('(').next().unwrap_or_default();
-    let is_evidence =
-        |(fd, name): &(i32, String)| *fd > 2 && (name.starts_with("socket:[") || name == "anon_inode:[timerfd]");
+    let anonymous =
+        ["timerfd", "eventfd", "signalfd", "eventpoll", "io_uring"].map(|kind| format!("anon_inode:[{kind}]"));
+    let is_wide = match name {
+        // The length of the buffer is the last argument.
+        "read" | "write" => {
+            let length = line.rsplit_once(") = ").and_then(|(call, _)| call.rsplit_once(", "));
+            length.and_then(|(_, length)| length.parse::<u64>().ok()).is_some_and(|length| length > 128)
+        }
+        _ => ["readv", "writev", "sendfile", "splice"].contains(&name),
+    };
+    let is_evidence = |(fd, name): &(i32, String)| {
+        let is_wake = name.starts_with("pipe:[") && !is_wide;
+        *fd > 2 && (name.starts_with("socket:[") || anonymous.contains(name) || is_wake)
+    };
     match name {
         "read" | "write" | "readv" | "writev" | "close" | "dup" => descriptors.first().is_some_and(is_evidence),
         "dup2" | "dup3" | "sendfile" | "splice" => descriptors.iter().take(2).any(is_evidence),
@@ -74,6 +86,7 @@ fn is_recorded(line: &str, descriptors: &[(i32, String)]) -> bool {
             is_command && descriptors.first().is_some_and(is_evidence)
         }
         "ioctl" => line.contains("FIONBIO") && descriptors.first().is_some_and(is_evidence),
+        "futex_waitv" | "semtimedop" | "mq_timedsend" | "mq_timedreceive" => line.contains("tv_sec"),
         "futex" => line.contains("WAIT") && line.contains("tv_sec"),
         _ => true,
     }
@@ -105,6 +118,14 @@ fn replace(waits: Waits, line: &str) -> String {
         line = format!("{before}{}", after.split_once(" */").map_or("", |(_, rest)| rest));
     }
     line = line.replace("{sa_family=AF_NETLINK, , ", "{sa_family=AF_NETLINK, ");
+    if name == "wait4" {
+        // Which child it was.
+        line = each_number(&line, "wait4(", char::is_ascii_digit, |_| "wait4(PID".to_owned());
+        let is_pid = |result: &str| result.parse::<u32>().is_ok_and(|pid| pid > 0);
+        if let Some((call, _)) = line.rsplit_once(" = ").filter(|(_, result)| is_pid(result)) {
+            line = format!("{call} = PID");
+        }
+    }
     if name == "tgkill" {
         line = line.rsplit_once(", ").map_or(line.clone(), |(_, rest)| format!("tgkill(PID, PID, {rest}"));
     }

@@ -10,15 +10,19 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -257,6 +261,61 @@ static void timers(void)
 	syscall(SYS_tgkill, getpid(), getpid(), SIGWINCH);
 }
 
+static void wakes(void)
+{
+	struct timespec past = { 1, 0 };
+	struct sembuf operation = { 0, -1, 0 };
+	char room[256] = "";
+	uint64_t count = 1;
+	sigset_t mask;
+	siginfo_t info;
+	int pair[2], status;
+	int event = eventfd(3, EFD_CLOEXEC | EFD_NONBLOCK);
+	write(event, &count, 8);
+	read(event, &count, 8);
+	read(event, &count, 8);
+	close(event);
+	syscall(SYS_eventfd, 1);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	int signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+	read(signals, room, 128);
+	syscall(SYS_signalfd, signals, &mask, 8);
+	syscall(SYS_pipe, pair);
+	pipe2(NULL, 0);
+	pipe2(pair, O_CLOEXEC | O_NONBLOCK);
+	write(pair[1], "x", 1);
+	read(pair[0], room, 16);
+	write(pair[1], room, sizeof(room));
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	close(dup(pair[0]));
+	int set = semget(IPC_PRIVATE, 1, 0600);
+	semtimedop(set, &operation, 1, &brief);
+	semtimedop(set, NULL, 1, &brief);
+	semctl(set, 0, IPC_RMID);
+	if (fork() == 0)
+		_exit(3);
+	waitpid(-1, &status, 0);
+	waitpid(-1, &status, WNOHANG | WUNTRACED);
+	if (fork() == 0)
+		kill(getpid(), SIGKILL);
+	wait4(-1, &status, __WALL, NULL);
+	if (fork() == 0)
+		_exit(4);
+	waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
+	syscall(SYS_waitid, P_ALL, 0, &info, WEXITED, NULL);
+	syscall(SYS_waitid, P_ALL, 0, NULL, WEXITED | WNOHANG, NULL);
+#ifdef SYS_futex_waitv
+	uint32_t word = 1;
+	struct { uint64_t value, address; uint32_t flags, reserved; } waiter = { 1, (uintptr_t)&word, 2, 0 };
+	syscall(SYS_futex_waitv, &waiter, 1, 0, &past, CLOCK_MONOTONIC);
+	syscall(SYS_futex_waitv, &waiter, 1, 1, NULL, CLOCK_MONOTONIC);
+#endif
+	syscall(SYS_mq_timedsend, -1, "hi", 2, 7, &past);
+	syscall(SYS_mq_timedreceive, -1, room, 16, NULL, &past);
+	syscall(SYS_close_range, 3, 60, 0);
+}
+
 int main(void)
 {
 	options();
@@ -265,6 +324,7 @@ int main(void)
 	messages();
 	waits();
 	timers();
+	wakes();
 	execve("/no/such/program", (char *[]){ "argument", NULL }, (char *[]){ "A=1", NULL });
 	syscall(SYS_execveat, AT_FDCWD, "/no/such/program", (char *[]){ NULL }, (char *[]){ NULL }, AT_EMPTY_PATH);
 	return 0;

@@ -104,6 +104,9 @@ fn decide(condition: Condition, stop: sock_filter) -> Vec<sock_filter> {
             program.extend([ALLOW, stop]);
             program
         }
+        Condition::Given(i) => {
+            vec![load(low(i)), jump(IF_EQUAL, 0, 0, 2), load(high(i)), jump(IF_EQUAL, 0, 1, 0), stop, ALLOW]
+        }
         Condition::TimedFutex => {
             // linux/futex.h: only these take argument 3 for a timeout; for others it is a number.
             const WAITS: [u32; 5] = [

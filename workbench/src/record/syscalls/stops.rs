@@ -254,7 +254,13 @@ impl<'a> Recorder<'a> {
 
 /// Whether a call is worth recording: one that works on descriptors is if one of them is.
 fn matters(traced: &Traced, tid: i32, args: [u64; 6], shared: &mut Shared) -> bool {
-    let is_recorded = |i: &usize| shared.descriptors.is_recorded(tid, args[*i] as i32);
+    let bytes = match traced.name {
+        "read" | "write" => Some(args[2]),
+        // Of vectors only the number is known here; nobody wakes a thread by one.
+        "readv" | "writev" | "sendfile" | "splice" => Some(u64::MAX),
+        _ => None,
+    };
+    let is_recorded = |i: &usize| shared.descriptors.is_recorded(tid, args[*i] as i32, bytes);
     let matters = traced.descriptors.is_empty() || traced.descriptors.iter().any(is_recorded);
     free(traced, &args, shared);
     matters

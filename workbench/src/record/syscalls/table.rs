@@ -1,7 +1,7 @@
 //! The calls that are recorded: when the filter stops at them, what decides whether they matter, how they are decoded.
 
 use super::decode::{
-    CallStop, Outcome, descriptor, message, option, process, ring, signal, socket, time, transfer, wait,
+    CallStop, Outcome, descriptor, message, option, process, ring, signal, socket, time, transfer, wait, wake,
 };
 use crate::evidence::Arg;
 
@@ -14,6 +14,8 @@ pub enum Condition {
     Above2(usize),
     /// When this argument is one of these.
     OneOf(usize, &'static [u32]),
+    /// When this argument, an address, is given.
+    Given(usize),
     /// When a futex is waited for with a timeout.
     TimedFutex,
 }
@@ -78,7 +80,7 @@ impl Traced {
     }
 }
 
-use Condition::{Above2, OneOf, TimedFutex};
+use Condition::{Above2, Given, OneOf, TimedFutex};
 
 /// The call with this number, if it is recorded.
 pub fn traced(number: u64) -> Option<&'static Traced> {
@@ -128,6 +130,9 @@ const SOCKETS: &[Traced] = &[
     Traced::new("shutdown", libc::SYS_shutdown, socket::shutdown),
 ];
 
+/// Linux 6.7; the same number on all architectures.
+const SYS_FUTEX_WAIT: i64 = 455;
+
 const WAITS: &[Traced] = &[
     Traced::new("ppoll", libc::SYS_ppoll, wait::ppoll).returning(wait::ppoll_return),
     Traced::new("pselect6", libc::SYS_pselect6, wait::pselect6).returning(wait::select_return),
@@ -138,6 +143,13 @@ const WAITS: &[Traced] = &[
     Traced::new("io_uring_setup", libc::SYS_io_uring_setup, ring::setup).returning(ring::setup_return),
     Traced::new("io_uring_enter", libc::SYS_io_uring_enter, ring::enter),
     Traced::new("futex", libc::SYS_futex, time::futex).when(TimedFutex),
+    Traced::new("futex_waitv", libc::SYS_futex_waitv, time::futex_waitv).when(Given(3)),
+    Traced::new("futex_wait", SYS_FUTEX_WAIT, time::futex_wait).when(Given(4)),
+    Traced::new("semtimedop", libc::SYS_semtimedop, wake::semtimedop).when(Given(3)),
+    Traced::new("mq_timedsend", libc::SYS_mq_timedsend, wake::mq_timedsend).when(Given(4)),
+    Traced::new("mq_timedreceive", libc::SYS_mq_timedreceive, wake::mq_timedreceive)
+        .returning(wake::mq_timedreceive_return)
+        .when(Given(4)),
     Traced::new("restart_syscall", libc::SYS_restart_syscall, process::restart_syscall),
 ];
 
@@ -154,6 +166,9 @@ const TIMERS: &[Traced] = &[
 ];
 
 const DESCRIPTORS: &[Traced] = &[
+    Traced::new("eventfd2", libc::SYS_eventfd2, wake::eventfd2),
+    Traced::new("signalfd4", libc::SYS_signalfd4, wake::signalfd4),
+    Traced::new("pipe2", libc::SYS_pipe2, wake::pipe2).returning(wake::pipe_return),
     Traced::new("close", libc::SYS_close, descriptor::close).when(Above2(0)).on(&[0]).frees(Frees::Argument(0)),
     Traced::new("close_range", libc::SYS_close_range, descriptor::close_range).when(Above2(1)).frees(Frees::Range),
     Traced::new("dup", libc::SYS_dup, descriptor::close).on(&[0]),
@@ -168,6 +183,8 @@ const PROCESSES: &[Traced] = &[
     Traced::new("execve", libc::SYS_execve, process::execve),
     Traced::new("execveat", libc::SYS_execveat, process::execveat),
     Traced::new("exit_group", libc::SYS_exit_group, process::exit_group),
+    Traced::new("wait4", libc::SYS_wait4, wake::wait4).returning(wake::wait4_return),
+    Traced::new("waitid", libc::SYS_waitid, wake::waitid).returning(wake::waitid_return),
     Traced::new("kill", libc::SYS_kill, signal::kill),
     Traced::new("tkill", libc::SYS_tkill, signal::kill),
     Traced::new("tgkill", libc::SYS_tgkill, signal::tgkill),
@@ -183,6 +200,9 @@ const OLD: &[Traced] = &[
     Traced::new("select", libc::SYS_select, wait::select).returning(wait::select_return),
     Traced::new("epoll_create", libc::SYS_epoll_create, wait::epoll_create),
     Traced::new("epoll_wait", libc::SYS_epoll_wait, wait::epoll_wait).returning(wait::epoll_wait_return),
+    Traced::new("eventfd", libc::SYS_eventfd, wake::eventfd),
+    Traced::new("signalfd", libc::SYS_signalfd, wake::signalfd),
+    Traced::new("pipe", libc::SYS_pipe, wake::pipe).returning(wake::pipe_return),
     Traced::new("alarm", libc::SYS_alarm, time::alarm),
     Traced::new("pause", libc::SYS_pause, signal::pause),
     Traced::new("dup2", libc::SYS_dup2, descriptor::dup2).on(&[0, 1]).frees(Frees::Argument(1)),

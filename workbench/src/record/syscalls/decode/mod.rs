@@ -11,5 +11,6 @@ pub mod socket;
 pub mod time;
 pub mod transfer;
 pub mod wait;
+pub mod wake;
 
 pub use call_stop::{CallStop, Outcome};

@@ -7,6 +7,9 @@ use crate::evidence::{Arg, TimeForm};
 use crate::record::syscalls::names::socket::{LEVELS, option};
 use crate::record::syscalls::names::{self};
 
+const SO_RCVTIMEO_NEW: i32 = 66;
+const SO_SNDTIMEO_NEW: i32 = 67;
+
 pub fn setsockopt(call: &CallStop) -> Vec<Arg> {
     let [fd, level, name] = which(call);
     vec![fd, level, name, value(call, i64::from(call.raw_int(4))), call.int(4)]
@@ -58,8 +61,10 @@ fn value(call: &CallStop, len: i64) -> Arg {
     decoded.unwrap_or(Arg::Pointer(at))
 }
 
+/// By both numbers: the older, and that of 64-bit time for all (asm-generic/socket.h), which here are laid out alike.
 fn is_timeout(call: &CallStop) -> bool {
-    is(call, libc::SOL_SOCKET, libc::SO_RCVTIMEO) || is(call, libc::SOL_SOCKET, libc::SO_SNDTIMEO)
+    let options = [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW];
+    options.into_iter().any(|option| is(call, libc::SOL_SOCKET, option))
 }
 
 /// SO_ERROR by name: what a non-blocking `connect` came to.

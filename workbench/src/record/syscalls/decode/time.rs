@@ -7,13 +7,14 @@ use std::fs;
 
 use nix::time::ClockId;
 
+use super::transfer::ELEMENT_LIMIT;
 use super::{CallStop, Outcome};
 use crate::evidence::{Arg, TimeForm};
-use crate::record::syscalls::names::constant;
 use crate::record::syscalls::names::signal;
 use crate::record::syscalls::names::wait::{
-    CLOCK_FLAGS, CLOCKS, FUTEX_WAITS, INTERVAL_TIMERS, SIGEV_KINDS, TIMERFD_FLAGS, TIMERFD_SET_FLAGS,
+    CLOCK_FLAGS, CLOCKS, FUTEX_WAITS, FUTEX2_FLAGS, INTERVAL_TIMERS, SIGEV_KINDS, TIMERFD_FLAGS, TIMERFD_SET_FLAGS,
 };
+use crate::record::syscalls::names::{constant, flags};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -65,7 +66,7 @@ pub fn timeout_return(call: &CallStop, outcome: Outcome, args: &mut [Arg], i: us
 }
 
 /// The wait until an instant of `clock` that argument `i` names by address.
-fn until(call: &CallStop, i: usize, clock: i32) -> Arg {
+pub fn until(call: &CallStop, i: usize, clock: i32) -> Arg {
     match nanoseconds(call, call.raw[i], Resolution::Nanoseconds) {
         Some(at) if call.raw[i] != 0 => {
             Arg::Timeout { ns: Some(ahead(call, clock, at)), form: TimeForm::Timespec, at_ns: Some(at), left_ns: None }
@@ -251,6 +252,31 @@ pub fn futex(call: &CallStop) -> Vec<Arg> {
         _ => {}
     }
     args
+}
+
+/// `futex_waitv`, since Linux 5.16: several words at once, until an instant.
+pub fn futex_waitv(call: &CallStop) -> Vec<Arg> {
+    let waiter = |i: u64| {
+        let at = call.raw[0].wrapping_add(24 * i);
+        let (value, address) = (call.memory.word(at)?, call.memory.word(at.wrapping_add(8))?);
+        let kind = flags(FUTEX2_FLAGS, call.memory.int(at.wrapping_add(16))?.cast_unsigned(), "FUTEX2_???");
+        Some(Arg::Struct(vec![
+            ("val".into(), Arg::Pointer(value)),
+            ("uaddr".into(), Arg::Pointer(address)),
+            ("flags".into(), Arg::Symbol(kind)),
+        ]))
+    };
+    let waiters: Option<Vec<Arg>> = (0..(call.raw[1] & 0xffff_ffff).min(ELEMENT_LIMIT)).map(waiter).collect();
+    let waiters = waiters.map_or(call.pointer(0), Arg::List);
+    let timeout = until(call, 3, call.raw_int(4));
+    vec![waiters, call.unsigned(1), call.unsigned(2), timeout, call.constant(4, CLOCKS, "CLOCK_???")]
+}
+
+/// `futex_wait`, since Linux 6.7.
+pub fn futex_wait(call: &CallStop) -> Vec<Arg> {
+    let kind = call.flags(3, FUTEX2_FLAGS, "FUTEX2_???");
+    let timeout = until(call, 4, call.raw_int(5));
+    vec![call.pointer(0), call.pointer(1), call.pointer(2), kind, timeout, call.constant(5, CLOCKS, "CLOCK_???")]
 }
 
 fn futex_operation(operation: i32) -> String {

@@ -51,7 +51,7 @@ fn every_number_outside_the_table_passes_and_every_one_inside_can_stop() {
     // With arguments under which one condition or another holds.
     let stopped = |number: u32| {
         let operations = [libc::FUTEX_WAIT_BITSET as u32, libc::F_SETFL as u32, libc::FIONBIO as u32];
-        operations.iter().any(|op| run(&program, NATIVE_ARCH, number, [3, u64::from(*op), 0, 1, 0, 0]).0 == TRACE)
+        operations.iter().any(|op| run(&program, NATIVE_ARCH, number, [3, u64::from(*op), 0, 1, 1, 0]).0 == TRACE)
     };
     for number in 0..1024 {
         assert_eq!(stopped(number), traced.contains(&number), "system call {number}");
@@ -61,7 +61,7 @@ fn every_number_outside_the_table_passes_and_every_one_inside_can_stop() {
 #[test]
 fn no_call_costs_more_than_a_binary_search() {
     let program = program(TRACE);
-    let worst = (0..1024).map(|number| run(&program, NATIVE_ARCH, number, [3, 9, 0, 1, 0, 0]).1).max().unwrap();
+    let worst = (0..1024).map(|number| run(&program, NATIVE_ARCH, number, [3, 9, 0, 1, 1, 0]).1).max().unwrap();
     // 3 for the architecture and the number, 7 comparisons for at most 128 intervals, 12 for a futex, the verdict.
     assert!(worst <= 23, "{worst} instructions for one call, of {}", program.len());
 }
@@ -85,6 +85,13 @@ fn a_futex_stops_only_if_it_waits_with_a_timeout() {
     assert_eq!(futex(libc::FUTEX_WAIT as u64 | private, 0), PASS);
     assert_eq!(futex(libc::FUTEX_WAKE as u64 | private, 0x1000), PASS);
     assert_eq!(futex(libc::FUTEX_CMP_REQUEUE as u64 | private, 1), PASS, "there the argument is a number");
+}
+
+#[test]
+fn a_wait_that_may_be_limited_stops_only_if_it_is() {
+    let waitv = |timeout: u64| says(libc::SYS_futex_waitv, [0, 1, 0, timeout, 0, 0]);
+    assert_eq!([0, 1, 1 << 40].map(waitv), [PASS, TRACE, TRACE]);
+    assert_eq!(says(libc::SYS_mq_timedreceive, [3, 0, 0, 1, 0, 0]), PASS);
 }
 
 #[test]

@@ -79,3 +79,17 @@ pub const CLOSE_RANGE_FLAGS: Names = &[("CLOSE_RANGE_UNSHARE", 1 << 1), ("CLOSE_
 pub const SPLICE_FLAGS: Names = names![SPLICE_F_MOVE, SPLICE_F_NONBLOCK, SPLICE_F_MORE, SPLICE_F_GIFT];
 /// Flags of `execveat`.
 pub const EXECVEAT_FLAGS: Names = names![AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH];
+/// Flags of `futex_waitv` and `futex_wait`; 2 is the size of a word.
+pub const FUTEX2_FLAGS: Names = &[("FUTEX_PRIVATE_FLAG", 128), ("FUTEX_32", 2)];
+/// Flags of `eventfd2`.
+pub const EVENTFD_FLAGS: Names = names![EFD_SEMAPHORE, EFD_CLOEXEC, EFD_NONBLOCK];
+/// Flags of `signalfd4`.
+pub const SIGNALFD_FLAGS: Names = names![SFD_CLOEXEC, SFD_NONBLOCK];
+/// Flags of `pipe2`.
+pub const PIPE_FLAGS: Names = names![O_NONBLOCK, O_DIRECT, O_CLOEXEC];
+/// Flags of an operation on a semaphore.
+pub const SEMAPHORE_FLAGS: Names = &[("SEM_UNDO", 0x1000), ("IPC_NOWAIT", 0o4000)];
+/// Options of `wait4` and `waitid`.
+pub const WAIT_OPTIONS: Names = names![WNOHANG, WSTOPPED, WEXITED, WCONTINUED, WNOWAIT, __WCLONE, __WALL, __WNOTHREAD];
+/// Whom `waitid` waits for.
+pub const WAIT_WHOM: Names = &[("P_ALL", 0), ("P_PID", 1), ("P_PGID", 2), ("P_PIDFD", 3)];
