@@ -11,14 +11,14 @@ import time
 HOST, ROUNDS, SECONDS = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 
 
-def pair(receive_buffer=None):
+def pair(receive_buffer=None, family=socket.AF_INET):
     """Both ends of a connection: the one that asked for it, and the one that was asked."""
-    listener = socket.socket()
+    listener = socket.socket(family)
     if receive_buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    listener.bind(("127.0.0.1", 0))
+    listener.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
     listener.listen()
-    near = socket.create_connection(listener.getsockname())
+    near = socket.create_connection(listener.getsockname()[:2])
     far, _ = listener.accept()
     listener.close()
     return near, far
@@ -26,14 +26,16 @@ def pair(receive_buffer=None):
 
 kept = []
 
-# On: a SYN that nobody answers.
-waiting = socket.socket()
-waiting.setblocking(False)
-waiting.connect_ex((HOST, 80))
-kept.append(waiting)
+# On: a SYN that nobody answers, one of each family.
+for family in (socket.AF_INET, socket.AF_INET6):
+    waiting = socket.socket(family)
+    waiting.setblocking(False)
+    waiting.connect_ex((HOST, 80))
+    kept.append(waiting)
 
 # Off: nothing to wait for; a listener.
 kept.append(pair())
+kept.append(pair(family=socket.AF_INET6))
 kept.append(socket.create_server(("127.0.0.1", 0)))
 
 # Keepalive: one that is answered again and again, one with the default of two hours.
