@@ -1,13 +1,16 @@
 //! The command line's types, from which help, completions and man pages are made. They decide nothing.
 
-mod kernel;
-
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use kernel::KERNEL_EXAMPLES;
-pub use kernel::{KernelBuildArgs, KernelCommand};
+mod kernel;
+mod show;
+
+use self::kernel::KERNEL_EXAMPLES;
+pub use self::kernel::{KernelBuildArgs, KernelCommand};
+use self::show::SHOW_EXAMPLES;
+pub use self::show::{ShowArgs, TextView, View};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -25,6 +28,9 @@ pub struct Cli {
     /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
+    /// The same as `--color never`.
+    #[arg(long, global = true, conflicts_with = "color")]
+    pub no_color: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -138,50 +144,6 @@ pub enum Command {
     },
 }
 
-const SHOW_EXAMPLES: &str = "\
-Examples:
-  workbench show out/syn-retries-0/curl                       the timeline
-  workbench show out/syn-retries-0/curl diagram               the hosts side by side, packets as arrows
-  workbench show out/syn-retries-0/curl sockets               as `ss -tanoi` and `netstat -antpo` would have printed
-  workbench show evidence.json trace --output run.trace.json  for ui.perfetto.dev";
-
-/// Arguments of `show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// `evidence.json` of an earlier run, or the folder that holds it.
-    #[arg(value_name = "DIR|FILE")]
-    pub evidence: PathBuf,
-    /// What to show.
-    #[arg(value_enum, default_value = "timeline")]
-    pub view: View,
-    /// Write it here instead of printing it.
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// The ways to look at a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum View {
-    /// What happened, in order, with every wait and what armed it.
-    Timeline,
-    /// A sequence diagram of the hosts.
-    Diagram,
-    /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them, at the moments that matter.
-    Sockets,
-    /// System calls as `strace -f -ttt -T` prints them.
-    Calls,
-    /// Packets as pcapng, with what the verdict rests on as comments.
-    Packets,
-    /// A trace for ui.perfetto.dev and chrome://tracing.
-    Trace,
-    /// JUnit XML.
-    Junit,
-    /// The report as one line of JSON.
-    Json,
-    /// Every record of every recorder on one clock, one line of JSON each.
-    Events,
-}
-
 /// As text or JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -199,6 +161,8 @@ Examples:
   workbench run x.kdl --no-snapshot              look, compare with nothing
   workbench run x.kdl --accept                   this is how it should be
   workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
+  workbench run x.kdl --show sockets             as `ss -tanoi` and `netstat -antpo` would have printed, when it mattered
+  workbench run x.kdl --show timeline --show calls
   workbench run x.kdl --repeat 50 --format json  one line of JSON for each run
   workbench run x.kdl --engine virtual           in virtual time: minutes of waiting in a fraction of a second
   workbench run x.kdl --engine virtual --horizon 30d
@@ -312,6 +276,9 @@ pub struct RunArgs {
     /// Tell every run's timeline, with all system calls. Without it: claims only, and of many files only what differs.
     #[arg(long, short)]
     pub verbose: bool,
+    /// Print this instead of the timeline, for every run. May be given several times.
+    #[arg(long, value_enum, value_name = "VIEW")]
+    pub show: Vec<TextView>,
     /// How the virtual engine goes about it.
     #[command(flatten)]
     pub virtual_time: VirtualArgs,

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod engine;
 pub mod evidence;
 pub mod exit_code;
+pub mod kernel_model;
 pub mod kernels;
 pub mod lab;
 pub mod plan;

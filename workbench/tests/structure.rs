@@ -35,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["agent", "evidence", "plan", "sys"]),
     ("evidence", &["plan"]),
     ("exit_code", &[]),
+    ("kernel_model", &["evidence"]),
     ("kernels", &["sys"]),
     ("lab", &["evidence", "plan", "scenario", "sys"]),
     ("plan", &["scenario"]),
@@ -43,8 +44,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scenario", &[]),
     ("snapshot", &["evidence", "plan", "timeline", "verdict"]),
     ("sys", &[]),
-    ("timeline", &["evidence", "plan"]),
-    ("verdict", &["evidence", "plan", "scenario", "timeline"]),
+    ("timeline", &["evidence", "kernel_model", "plan"]),
+    ("verdict", &["evidence", "kernel_model", "plan", "scenario", "timeline"]),
 ];
 
 pub fn trials() -> Vec<Trial> {

@@ -1,4 +1,4 @@
-//! Arguments of `kernel`. They decide nothing.
+//! `workbench kernel` on the command line. It decides nothing.
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 pub mod compare;
 mod compare_json;
 mod compare_table;
+pub mod diagram;
 pub mod events;
 mod evidence_line;
 pub mod json;
@@ -12,6 +13,7 @@ mod packet_comments;
 mod packet_words;
 pub mod pcapng;
 pub mod phases;
+pub mod sockets;
 mod status;
 pub mod strace;
 mod table;

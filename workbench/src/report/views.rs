@@ -5,7 +5,7 @@ use std::io;
 use super::json::RunReport;
 use super::junit::{Case, Junit};
 use super::text::{self, Options};
-use super::{SnapshotStatus, events, listing, pcapng, trace};
+use super::{SnapshotStatus, diagram, events, listing, pcapng, sockets, trace};
 use crate::evidence::Evidence;
 use crate::timeline::Timeline;
 use crate::verdict::Verdict;
@@ -25,6 +25,21 @@ impl Run<'_> {
     /// What happened, in order.
     pub fn timeline(&self, options: Options) -> String {
         text::render(self.evidence, self.timeline, self.verdict, options)
+    }
+
+    /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them.
+    pub fn sockets(&self, options: Options) -> String {
+        sockets::render(self.evidence, self.timeline, options)
+    }
+
+    /// A sequence diagram of the hosts, at most 80 columns wide.
+    pub fn diagram(&self, options: Options) -> String {
+        diagram::render(self, options)
+    }
+
+    /// The same as a picture: SVG, for light and dark pages.
+    pub fn picture(&self) -> String {
+        diagram::svg(self)
     }
 
     /// System calls as strace lists them.

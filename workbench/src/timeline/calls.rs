@@ -214,7 +214,7 @@ pub(super) fn is_neighbour_question(flight: &Flight) -> bool {
 }
 
 /// How long the kernel waits for a neighbour's answer before it asks again: `retrans_time_ms`, arp(7).
-pub(super) fn neighbour_wait_ns(evidence: &Evidence, host: &str) -> u64 {
+pub fn neighbour_wait_ns(evidence: &Evidence, host: &str) -> u64 {
     const DEFAULT_NS: u64 = 1_000_000_000;
     let recorded = evidence.sysctls.get(host).and_then(|s| s.get("net.ipv4.neigh.default.retrans_time_ms"));
     recorded.and_then(|ms| ms.trim().parse::<u64>().ok()).map_or(DEFAULT_NS, |ms| ms * 1_000_000)

@@ -36,6 +36,12 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     if args.virtual_time.phases.is_some() && args.repeat > 1 {
         return wrong(&"--repeat means nothing with --phases: every repeat at one phase is the same");
     }
+    if args.format == Format::Json && !args.show.is_empty() {
+        return wrong(
+            &"--show prints for people, and --format json one object for each run; keep the runs with --artifacts DIR and \
+              look at them with `workbench show`",
+        );
+    }
     let engines = match engines(args) {
         Ok(engines) => engines,
         Err(code) => return code,

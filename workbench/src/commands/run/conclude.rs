@@ -8,7 +8,8 @@ use super::not_run::{NotRun, seen};
 use super::phases::Phases;
 use super::schedule::Task;
 use crate::agent::Outcome;
-use crate::cli::{Format, RunArgs};
+use crate::cli::{Format, RunArgs, TextView};
+use crate::commands::show::view;
 use crate::commands::terminal::Terminal;
 use crate::engine::{Engine, EngineError};
 use crate::evidence::Evidence;
@@ -159,6 +160,24 @@ impl Conclude<'_> {
         Concluded::new(task, report, text, error_code)
     }
 
+    /// The timeline, or the views that are asked for in its place.
+    fn story(&self, run: &views::Run<'_>, spread: Option<&timeline::Spread>, options: text::Options) -> String {
+        let timeline = || text::render_spread(run.evidence, run.timeline, run.verdict, spread, options);
+        let shown = |chosen: &TextView| match chosen {
+            TextView::Timeline => timeline(),
+            // The only view that does not begin with which run it is of: it is strace's format.
+            TextView::Calls => format!("{}\n{}", text::headline(run.evidence, run.timeline, options), run.calls()),
+            TextView::Diagram | TextView::Sockets => match view((*chosen).into(), run, options) {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Err(error) => format!("{error}\n"),
+            },
+        };
+        match self.args.show.as_slice() {
+            [] => timeline(),
+            chosen => chosen.iter().map(shown).collect::<Vec<_>>().join("\n"),
+        }
+    }
+
     /// The whole story, or one line for a run that agrees among others.
     fn text(
         &self,
@@ -173,17 +192,19 @@ impl Conclude<'_> {
             color: self.terminal.color_out,
             width: self.terminal.width,
             details: self.args.verbose,
+            is_terminal: self.terminal.is_terminal_out,
             ..text::Options::KEPT
         };
         let status = &report.status;
         let headline = text::headline(evidence, timeline, options);
         let reason = report.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
-        let is_short = matches!(status, Status::Pass | Status::Inconclusive) && !self.is_telling;
+        let is_short =
+            matches!(status, Status::Pass | Status::Inconclusive) && !self.is_telling && self.args.show.is_empty();
         if is_short {
             let place = task.label.as_ref().map(|label| format!("{label:<9} ")).unwrap_or_default();
             return format!("{status:<12} {place}{headline}{reason}\n");
         }
-        let story = text::render_spread(evidence, timeline, verdict, spread, options);
+        let story = self.story(&views::Run { evidence, timeline, verdict }, spread, options);
         if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
     }
 }
