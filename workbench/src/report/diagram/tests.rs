@@ -59,6 +59,8 @@ fn samples(run: &mut Fixture, host: &str, states: &[(i64, Option<TcpState>)]) {
             local: (ip("client"), 40_404),
             remote: (ip("server"), 80),
             interface: 0,
+            interface_name: None,
+            only_v6: false,
             cookie: 1,
             state,
             timer: TimerKind::Off,
