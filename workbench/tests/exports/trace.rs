@@ -83,7 +83,7 @@ fn sockets() -> Result<(), Failed> {
         timers.iter().map(|timer| span(timer)).collect::<Vec<_>>(),
         [(Some(1_000.0), Some(1_000_000.0)), (Some(1_004_000.0), Some(996_000.0)),]
     );
-    assert_eq!((&timers[0]["name"], &timers[0]["args"]["ended"]), (&"on".into(), &"fired".into()));
+    assert_eq!((&timers[0]["name"], &timers[0]["args"]["ended"]), (&"on (retransmission)".into(), &"fired".into()));
     assert_eq!(timers[1]["args"]["ended"], "stopped or armed anew");
     let counters: Vec<&str> = of("socket", "C").iter().filter_map(|event| event["name"].as_str()).collect();
     for counter in ["queues", "cwnd", "rto"] {

@@ -9,8 +9,8 @@ type Track = (u64, u64);
 /// A slice that may still be open at the place the reader is at.
 #[derive(Debug, Clone, Copy)]
 struct Open {
-    from_us: f64,
-    to_us: f64,
+    from_ns: i64,
+    to_ns: i64,
 }
 
 /// What was found in a trace that is in order.
@@ -23,15 +23,20 @@ pub struct Found {
     /// Names of threads.
     pub threads: BTreeSet<String>,
     open: BTreeMap<Track, Vec<Open>>,
-    flows: BTreeMap<u64, Vec<(String, f64)>>,
+    flows: BTreeMap<u64, Vec<(String, i64)>>,
     named: BTreeSet<Track>,
     used: BTreeSet<Track>,
     processes: BTreeSet<u64>,
-    last_us: f64,
+    last_ns: i64,
 }
 
-/// Stamps are decimal fractions and slices' ends are sums of two: a tenth of a nanosecond is no overlap.
-const NEARLY_US: f64 = 1e-4;
+/// A time as Perfetto reads it: multiplied, and cut off. That must be the nanosecond that was meant.
+fn ns(event: &Value, field: &str) -> i64 {
+    let us = event[field].as_f64().unwrap_or_else(|| panic!("no {field}: {event}"));
+    assert!(us.is_finite() && us >= 0.0, "{field} is negative: {event}");
+    assert!(us * 1e3 - (us * 1e3).trunc() < 0.1, "{field} is not a whole nanosecond: {event}");
+    (us * 1e3) as i64
+}
 
 impl Found {
     /// Reads a trace and panics at the first thing that is not in order.
@@ -64,13 +69,15 @@ impl Found {
         }
         self.used.insert(track);
         *self.categories.entry(event["cat"].as_str().expect("a category").to_owned()).or_default() += 1;
-        let ts = event["ts"].as_f64().expect("a stamp");
-        assert!(ts.is_finite() && ts >= 0.0 && ts >= self.last_us, "not in order: {event}");
-        assert!((ts * 1e3 - (ts * 1e3).round()).abs() < 0.1, "not a whole nanosecond: {event}");
-        self.last_us = ts;
+        let ts = ns(event, "ts");
+        assert!(ts >= self.last_ns, "not in order: {event}");
+        self.last_ns = ts;
         match phase {
-            "X" => self.slice(event, track, ts),
-            "i" => assert!(["t", "p", "g"].contains(&event["s"].as_str().unwrap_or_default()), "{event}"),
+            "X" => self.slice(event, track, ts, ts + ns(event, "dur")),
+            "i" => {
+                assert_eq!(event["s"], "t", "{event}");
+                self.slice(event, track, ts, ts);
+            }
             "C" => {
                 let values = event["args"].as_object().expect("a counter has values");
                 assert!(!values.is_empty() && values.values().all(Value::is_number), "{event}");
@@ -98,26 +105,27 @@ impl Found {
         }
     }
 
-    /// Slices of one thread lie apart or inside each other. A reader closes what has ended when the next one begins.
-    fn slice(&mut self, event: &Value, track: Track, from_us: f64) {
-        let dur = event["dur"].as_f64().expect("a slice has a length");
-        assert!(dur.is_finite() && dur >= 0.0, "a slice of negative length: {event}");
+    /// Slices of one thread lie apart or inside each other. A reader closes what has ended when the next one begins, but
+    /// stacks those of no length that have one stamp (Perfetto's SliceTracker::MaybeCloseStack); instants are such.
+    fn slice(&mut self, event: &Value, track: Track, from_ns: i64, to_ns: i64) {
         let open = self.open.entry(track).or_default();
-        while open.last().is_some_and(|last| last.to_us <= from_us + NEARLY_US) {
+        let is_over = |last: &Open| {
+            last.to_ns < from_ns || last.to_ns == from_ns && (last.from_ns < last.to_ns || from_ns < to_ns)
+        };
+        while open.last().is_some_and(is_over) {
             open.pop();
         }
-        let to_us = from_us + dur;
         if let Some(around) = open.last() {
-            assert!(to_us <= around.to_us + NEARLY_US, "neither inside nor apart: {event}");
+            assert!(to_ns <= around.to_ns, "neither inside nor apart: {event}");
         }
-        open.push(Open { from_us, to_us });
+        open.push(Open { from_ns, to_ns });
     }
 
     /// An arrow begins and ends in the slice that its thread began last.
-    fn flow(&mut self, event: &Value, phase: &str, track: Track, ts: f64) {
+    fn flow(&mut self, event: &Value, phase: &str, track: Track, ts: i64) {
         let slice = self.open.get(&track).and_then(|open| open.last()).copied();
         let slice = slice.unwrap_or_else(|| panic!("an arrow at no slice: {event}"));
-        assert!(slice.from_us <= ts && ts <= slice.to_us + NEARLY_US, "an arrow outside of its slice: {event}");
+        assert!(slice.from_ns <= ts && ts <= slice.to_ns, "an arrow outside of its slice: {event}");
         assert_eq!(event["bp"].as_str(), (phase == "f").then_some("e"), "{event}");
         let id = event["id"].as_u64().expect("an arrow has an id");
         self.flows.entry(id).or_default().push((phase.to_owned(), ts));

@@ -33,14 +33,8 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         Ok(plans) => plans,
         Err(code) => return code,
     };
-    if args.virtual_time.phases.is_some() && args.repeat > 1 {
-        return wrong(&"--repeat means nothing with --phases: every repeat at one phase is the same");
-    }
-    if args.format == Format::Json && !args.show.is_empty() {
-        return wrong(
-            &"--show prints for people, and --format json one object for each run; keep the runs with --artifacts DIR and \
-              look at them with `workbench show`",
-        );
+    if let Some(why) = contradiction(args) {
+        return wrong(&why);
     }
     let engines = match engines(args) {
         Ok(engines) => engines,
@@ -90,6 +84,17 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
         say_line(&tally.sentence());
     }
     junit.write(tally.exit_code(args.deny_skips))
+}
+
+/// Why the arguments make no sense together, if so.
+fn contradiction(args: &RunArgs) -> Option<&'static str> {
+    if args.virtual_time.phases.is_some() && args.repeat > 1 {
+        return Some("--repeat means nothing with --phases: every repeat at one phase is the same");
+    }
+    (args.format == Format::Json && !args.show.is_empty()).then_some(
+        "--show prints for people, and --format json one object for each run; keep the runs with --artifacts DIR and \
+         look at them with `workbench show`",
+    )
 }
 
 /// Makes each of `once` so many times.

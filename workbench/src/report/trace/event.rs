@@ -131,7 +131,24 @@ fn on(track: Track, name: &str) -> TraceEvent {
     TraceEvent { name: name.to_owned(), pid: track.pid, tid: track.tid, ..TraceEvent::default() }
 }
 
-/// Exact to the nanosecond: a quotient that is written with as few digits as tell it apart.
+/// Microseconds that are read as this very nanosecond. Perfetto multiplies by 1000 and cuts off what is behind the point
+/// (CoerceToTs in its importers/json), so a quotient that came out too small would be the nanosecond before, and a slice
+/// that ends with the one around it would stick out and be thrown away.
 fn us(ns: i64) -> f64 {
-    ns as f64 / 1e3
+    let us = ns as f64 / 1e3;
+    if (us * 1e3) as i64 == ns { us } else { us.next_up() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::us;
+
+    #[test]
+    fn every_nanosecond_is_read_as_itself_by_a_reader_that_cuts_off() {
+        let spread = (0..200_000).map(|n: i64| n * 36_028_797 % 8_000_000_000_000_000);
+        for ns in (0..5_000).chain(spread) {
+            assert_eq!((us(ns) * 1000.0) as i64, ns);
+        }
+        assert_eq!([us(0), us(1), us(3_028_031_488)].map(|us| (us * 1000.0) as i64), [0, 1, 3_028_031_488]);
+    }
 }

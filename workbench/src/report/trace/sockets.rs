@@ -30,7 +30,7 @@ pub(super) fn add(run: &Run<'_>, tracks: &Tracks<'_>, events: &mut Events) {
         let again = if number == 0 { String::new() } else { format!(" #{}", number + 1) };
         let name = format!("{local} -> {remote}{again}");
         states(&seen, tracks.host(host, &name), events);
-        timers(&seen, tracks.host(host, &format!("{name} timer")), events);
+        timers(&seen, run.evidence.machine.tick_ns, tracks.host(host, &format!("{name} timer")), events);
         counters(&seen, tracks.host(host, &name), &name, events);
     }
 }
@@ -109,7 +109,7 @@ struct Armed {
     retransmits: u8,
 }
 
-fn timers(seen: &[Seen<'_>], track: Track, events: &mut Events) {
+fn timers(seen: &[Seen<'_>], tick_ns: u64, track: Track, events: &mut Events) {
     let mut running: Option<Armed> = None;
     for Seen { t_ns, socket } in seen {
         let now = socket.filter(|socket| socket.timer != TimerKind::Off).map(|socket| Armed {
@@ -130,14 +130,15 @@ fn timers(seen: &[Seen<'_>], track: Track, events: &mut Events) {
             continue;
         }
         if let Some(was) = running.take() {
-            end(&was, *t_ns, track, events);
+            end(&was, *t_ns, tick_ns, track, events);
         }
         running = now;
     }
 }
 
-fn end(was: &Armed, seen_ns: i64, track: Track, events: &mut Events) {
-    let is_due = seen_ns + SAME_DUE_NS >= was.due_ns;
+/// A timer that was gone no more than a tick and a millisecond before it was due, which is how exactly that is told, fired.
+fn end(was: &Armed, seen_ns: i64, tick_ns: u64, track: Track, events: &mut Events) {
+    let is_due = seen_ns.saturating_add_unsigned(tick_ns + 1_000_000) >= was.due_ns;
     let end_ns = was.due_ns.clamp(was.from_ns, seen_ns.max(was.from_ns));
     let seconds = |ns: i64| ns as f64 / 1e9;
     let said = args([
@@ -146,7 +147,8 @@ fn end(was: &Armed, seen_ns: i64, track: Track, events: &mut Events) {
         ("retransmits", was.retransmits.into()),
         ("ended", if is_due { "fired" } else { "stopped or armed anew" }.into()),
     ]);
-    events.slice(Key::at(was.from_ns), end_ns, track, "timer", &timer(was.kind), said);
+    let name = if was.kind == TimerKind::On { "on (retransmission)".to_owned() } else { timer(was.kind) };
+    events.slice(Key::at(was.from_ns), end_ns, track, "timer", &name, said);
 }
 
 /// Each counter where it changes; all of them are 0 from where the socket is gone.

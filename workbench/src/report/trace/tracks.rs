@@ -79,8 +79,10 @@ impl<'a> Tracks<'a> {
         let links = (self.links, "links".to_owned());
         let mut metadata = Vec::new();
         for (pid, name) in std::iter::once(run).chain(hosts).chain([links]) {
-            metadata.push(about("process_name", Track { pid, tid: 0 }, "name", name.into()));
-            metadata.push(about("process_sort_index", Track { pid, tid: 0 }, "sort_index", pid.into()));
+            // The process's main thread, which has no events: thread 0 would be the idle one of every process.
+            let track = Track { pid, tid: pid };
+            metadata.push(about("process_name", track, "name", name.into()));
+            metadata.push(about("process_sort_index", track, "sort_index", pid.into()));
         }
         let mut threads: Vec<(Track, String)> = self
             .named
