@@ -25,6 +25,11 @@ fmt:
 lint:
     cargo clippy --all-targets -- -D warnings
 
+# Make the table of docs/verdict.md anew: what the verdict says of each mechanism that the catalogue brings about.
+[group('check')]
+confusion:
+    UPDATE=1 cargo test --test main -- catalogue_the_confusion_table
+
 # Check licences, duplicate bans and sources of everything depended on.
 [group('check')]
 licences:
@@ -39,6 +44,12 @@ doctor *flags:
 [group('run')]
 run *arguments='--tag quick scenarios':
     cargo run -q --release -- run {{ arguments }}
+
+# Draw the pictures in docs/ again, from fresh runs in virtual time.
+[group('run')]
+pictures:
+    cargo run -q --release -- run --engine virtual --no-snapshot --only curl --artifacts target/pictures scenarios/syn-retries-0.kdl
+    cargo run -q --release -- show target/pictures/syn-retries-0/curl diagram --output docs/syn-retries-0.svg
 
 # Look at pending snapshots one by one.
 [group('run')]

@@ -4,6 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod kernel;
+mod show;
+
+use self::kernel::KERNEL_EXAMPLES;
+pub use self::kernel::{KernelBuildArgs, KernelCommand};
+use self::show::SHOW_EXAMPLES;
+pub use self::show::{ShowArgs, TextView, View};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything agrees
@@ -20,6 +28,9 @@ pub struct Cli {
     /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
+    /// The same as `--color never`.
+    #[arg(long, global = true, conflicts_with = "color")]
+    pub no_color: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -133,48 +144,6 @@ pub enum Command {
     },
 }
 
-const SHOW_EXAMPLES: &str = "\
-Examples:
-  workbench show out/syn-retries-0/curl                       the timeline
-  workbench show out/syn-retries-0/curl diagram               the hosts side by side, packets as arrows
-  workbench show out/syn-retries-0/curl sockets               as `ss -tanoi` and `netstat -antpo` would have printed
-  workbench show evidence.json trace --output run.trace.json  for ui.perfetto.dev";
-
-/// Arguments of `show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// `evidence.json` of an earlier run, or the folder that holds it.
-    #[arg(value_name = "DIR|FILE")]
-    pub evidence: PathBuf,
-    /// What to show.
-    #[arg(value_enum, default_value = "timeline")]
-    pub view: View,
-    /// Write it here instead of printing it.
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// The ways to look at a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum View {
-    /// What happened, in order, with every wait and what armed it.
-    Timeline,
-    /// A sequence diagram of the hosts.
-    Diagram,
-    /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them, at the moments that matter.
-    Sockets,
-    /// System calls as `strace -f -ttt -T` prints them.
-    Calls,
-    /// Packets as pcapng, with what the verdict rests on as comments.
-    Packets,
-    /// A trace for ui.perfetto.dev and chrome://tracing.
-    Trace,
-    /// JUnit XML.
-    Junit,
-    /// The report as one line of JSON.
-    Json,
-}
-
 /// As text or JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -192,6 +161,8 @@ Examples:
   workbench run x.kdl --no-snapshot              look, compare with nothing
   workbench run x.kdl --accept                   this is how it should be
   workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
+  workbench run x.kdl --show sockets             as `ss -tanoi` and `netstat -antpo` would have printed, when it mattered
+  workbench run x.kdl --show timeline --show calls
   workbench run x.kdl --repeat 50 --format json  one line of JSON for each run
   workbench run x.kdl --engine virtual           in virtual time: minutes of waiting in a fraction of a second
   workbench run x.kdl --engine virtual --horizon 30d
@@ -281,9 +252,12 @@ pub struct RunArgs {
     /// As text for people or JSON for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
-    /// Keep evidence.json, timeline.txt, packets.pcapng, calls.strace and the output of each run below this folder.
+    /// Keep evidence.json, timeline.txt, packets.pcapng, trace.json, calls.strace and the output of each run below this folder.
     #[arg(long, value_name = "DIR")]
     pub artifacts: Option<PathBuf>,
+    /// Write JUnit XML of all runs into this file, also when runs fail.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Where to run: on this machine's kernel in real time, or on a kernel of its own in virtual time.
     #[arg(long, value_enum, default_value = "host")]
     pub engine: EngineChoice,
@@ -302,6 +276,9 @@ pub struct RunArgs {
     /// Tell every run's timeline, with all system calls. Without it: claims only, and of many files only what differs.
     #[arg(long, short)]
     pub verbose: bool,
+    /// Print this instead of the timeline, for every run. May be given several times.
+    #[arg(long, value_enum, value_name = "VIEW")]
+    pub show: Vec<TextView>,
     /// How the virtual engine goes about it.
     #[command(flatten)]
     pub virtual_time: VirtualArgs,
@@ -343,56 +320,4 @@ pub struct CompareArgs {
     /// As text for people or JSON for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
-}
-
-const KERNEL_EXAMPLES: &str = "\
-Examples:
-  workbench kernel build                      one that fits this machine, from its package source
-  workbench kernel build --suite bullseye     Linux 5.10; bookworm 6.1, trixie 6.12, sid the newest
-  workbench kernel build --hz 1000            as distributions for desktops tick
-  workbench kernel build --source ~/linux     your own tree, which is only read
-  workbench kernel list
-  workbench kernel show 6.12.117@250
-  workbench kernel remove 6.12.117@250";
-
-/// What to do with kernels.
-#[derive(Debug, Subcommand)]
-pub enum KernelCommand {
-    /// Build one: User-Mode Linux with time travel. Needs no root; takes about 5 minutes.
-    #[command(after_help = KERNEL_EXAMPLES)]
-    Build(KernelBuildArgs),
-    /// List the kernels that are here.
-    List,
-    /// Take in a User-Mode Linux kernel that was built elsewhere.
-    Add {
-        /// The program, `linux` of a build with ARCH=um and time travel.
-        path: PathBuf,
-    },
-    /// Remove one.
-    Remove {
-        /// Its name as `list` prints it, or its folder's.
-        name: String,
-    },
-    /// Print everything known about one.
-    Show {
-        /// Its name as `list` prints it, or its folder's; without it, the one that a run gets.
-        name: Option<String>,
-    },
-}
-
-/// Arguments of `kernel build`.
-#[derive(Debug, Args)]
-pub struct KernelBuildArgs {
-    /// The kernel's source: a tree, a tarball, or a package linux-source-N.M.
-    #[arg(long, value_name = "TREE|TARBALL|DEB", conflicts_with = "suite")]
-    pub source: Option<PathBuf>,
-    /// Fetch the newest source of this suite of the distribution through apt, leaving the machine's own sources alone.
-    #[arg(long, value_name = "SUITE")]
-    pub suite: Option<String>,
-    /// Ticks a second. Without it: as many as this machine's own kernel.
-    #[arg(long, value_name = "HZ", value_parser = ["100", "250", "300", "1000"])]
-    pub hz: Option<String>,
-    /// How many compilers at a time. Without it: one for each core.
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
 }

@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 mod capture;
+mod catalogue;
 mod ci;
 mod cli;
 mod compare;
+mod diagram;
 mod doctor;
+mod exports;
 mod kernel_model;
 mod kernels;
 mod lab;
@@ -17,7 +20,11 @@ mod language;
 mod netem;
 mod normal;
 mod phases;
+mod real_tools;
+mod rings;
 mod scenarios;
+mod sockets;
+mod sockets_view;
 mod strace_oracle;
 mod structure;
 mod support;
@@ -29,20 +36,28 @@ mod virtual_time;
 fn main() -> ExitCode {
     // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
     support::namespace::run_inside(&lab::bodies());
+    real_tools::connect_with_tokio();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         capture::trials(),
+        catalogue::trials(),
         ci::trials(),
         cli::trials(),
         compare::trials(),
+        diagram::trials(),
         doctor::trials(),
         kernel_model::trials(),
+        exports::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
         netem::trials(),
         phases::trials(),
+        real_tools::trials(),
+        rings::trials(),
         scenarios::trials(),
+        sockets::trials(),
+        sockets_view::trials(),
         strace_oracle::trials(),
         structure::trials(),
         tracer::trials(),

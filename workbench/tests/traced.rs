@@ -42,7 +42,7 @@ impl Trace {
             TraceEvent::Process(process) => drop(self.processes.insert(process.tid, process.clone())),
             TraceEvent::MainEnded { how, .. } => self.ending = Some(how.clone()),
             TraceEvent::ExecFailed { errno, .. } => self.ending = Some(Ending::ExecFailed(errno.clone())),
-            TraceEvent::ForeignArchitecture { .. } => {}
+            TraceEvent::ForeignArchitecture { .. } | TraceEvent::HiddenRing { .. } => {}
         }
         self.events.push(event);
     }

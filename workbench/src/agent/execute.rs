@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
 
+use nix::errno::Errno;
+
 use super::stdio::Stdin;
-use super::watch::{Command, Seen, Watch};
+use super::watch::{Command, Recorders, Seen, Watch};
 use super::{Job, Outcome, Refused, Unsupported, clock, guest, jiffies, tools, world};
-use crate::evidence::{EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process};
+use crate::evidence::{
+    EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
+};
 use crate::lab::{Lab, LabError};
 use crate::plan::{Plan, RequirementKind};
 use crate::record::packets::{Capture, CaptureError};
+use crate::record::sockets::{SocketError, SocketRecorder};
 use crate::record::syscalls::TraceError;
 
 /// Where programs are looked up, unless the scenario says otherwise.
@@ -48,6 +53,9 @@ pub enum Stop {
     /// The packet recorder.
     #[error("cannot capture packets: {0}")]
     Capture(#[from] CaptureError),
+    /// The socket recorder.
+    #[error("cannot record sockets: {0}")]
+    Sockets(#[from] SocketError),
     /// The system-call recorder.
     #[error("cannot trace the command: {0}")]
     Trace(#[from] TraceError),
@@ -69,7 +77,9 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     has_tools(plan, &env)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
-    let lab = Lab::build_watched(plan, |hosts| opening = Some(Capture::open_all(hosts)))?;
+    let lab = Lab::build_watched(plan, |hosts| {
+        opening = Some((Capture::open_all(hosts), SocketRecorder::open_all(hosts)));
+    })?;
     world::seal()?;
     let (sysctls, asked) = thread::scope(|scope| {
         let sysctls = scope.spawn(|| lab.sysctls());
@@ -79,20 +89,23 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         (sysctls.join().expect("reading sysctls does not panic"), asked)
     });
     let sysctls = sysctls?;
-    let captures = opening.map_or_else(|| Ok(Vec::new()), |opening| opening?.wait())?;
+    let (captures, sockets) = opening.expect("a lab shows its hosts");
+    let recorders = Recorders { captures: captures?.wait()?, sockets: sockets? };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
-    let seen = watch(job, &lab, captures, stdin, &env, start_ns(job, jiffies.as_ref()))?;
+    let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
     match lab.take_lost_on_wire()? {
         0 => {}
         frames => blind_spots.push(format!("the relay that keeps the links' delays lost {frames} frames")),
     }
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
+    let mut setup = lab.notes().to_vec();
+    setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: machine(job, jiffies.as_ref(), &seen, &lab),
         plan: plan.clone(),
-        setup: lab.notes().to_vec(),
+        setup,
         sysctls,
         tools: tools::versions(&programs(&seen.processes), &[&asked, &known_tools], &env),
         calls: seen.calls,
@@ -101,9 +114,9 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         packets: seen.packets,
         capture_loss: seen.capture_loss,
         blind_spots,
-        sockets: Vec::new(),
-        destroyed: Vec::new(),
-        counters: BTreeMap::new(),
+        sockets: seen.sockets.samples,
+        destroyed: seen.sockets.destroyed,
+        counters: seen.sockets.counters,
         rule_counters: lab.rule_counters()?,
         output: seen.output,
         end: seen.end,
@@ -118,7 +131,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
 fn watch(
     job: &Job,
     lab: &Lab,
-    captures: Vec<Capture>,
+    recorders: Recorders,
     stdin: Stdin,
     env: &[(String, String)],
     start_ns: Option<i64>,
@@ -136,7 +149,19 @@ fn watch(
         stdin,
         deadline_ns: command.deadline_ns,
     };
-    Watch::start(command, captures, job.engine == EngineKind::Host)?.run(start_ns)
+    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start_ns)
+}
+
+/// What the kernel has no way to tell. The run's other evidence holds all the same.
+fn missing(plan: &Plan, what: &str, error: &std::io::Error) -> SetupNote {
+    let command = &plan.command;
+    SetupNote {
+        at: command.host.clone(),
+        asked: what.to_owned(),
+        refused: error.raw_os_error().map_or_else(|| error.to_string(), |code| format!("{:?}", Errno::from_raw(code))),
+        instead: "not recorded".to_owned(),
+        origin: command.origin.clone(),
+    }
 }
 
 /// Whether the programs are there that the scenario says it needs; a run without one is skipped.

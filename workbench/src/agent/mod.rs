@@ -7,6 +7,7 @@ mod heartbeat;
 mod isolation;
 mod jiffies;
 mod message;
+mod sampling;
 mod stdio;
 mod tools;
 mod watch;

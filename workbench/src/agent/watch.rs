@@ -11,9 +11,11 @@ use nix::sys::time::TimeSpec;
 use super::clock::{self, RealtimeOffsets, monotonic_ns};
 use super::execute::{Stop, os};
 use super::heartbeat::Heartbeat;
+use super::sampling::Sampling;
 use super::stdio::{Stdin, Stream, output};
 use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal};
 use crate::record::packets::Capture;
+use crate::record::sockets::{Recorded, SocketRecorder};
 use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
 
 /// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
@@ -27,6 +29,7 @@ const QUIET_LIMIT_NS: i64 = 20_000_000;
 pub struct Watch {
     tracer: Tracer,
     captures: Vec<Capture>,
+    sampling: Sampling,
     /// Kept open for as long as the command may read.
     _stdin: Option<OwnedFd>,
     stdout: Stream,
@@ -54,6 +57,8 @@ pub struct Seen {
     pub packets: Vec<Packet>,
     /// Packets that were not.
     pub capture_loss: Vec<CaptureLoss>,
+    /// TCP sockets and counters.
+    pub sockets: Recorded,
     /// What the recorders could not see, in words.
     pub blind_spots: Vec<String>,
     /// Output.
@@ -66,6 +71,14 @@ pub struct Seen {
     pub offsets: RealtimeOffsets,
     /// Zero on CLOCK_MONOTONIC.
     pub zero_ns: i64,
+}
+
+/// What was opened in the hosts before.
+pub struct Recorders {
+    /// Packets.
+    pub captures: Vec<Capture>,
+    /// TCP sockets and counters.
+    pub sockets: SocketRecorder,
 }
 
 /// What is watched.
@@ -92,7 +105,7 @@ impl Watch {
     /// # Errors
     ///
     /// [`Stop`] if a pipe, the tracer or the heartbeat cannot be had.
-    pub fn start(command: Command<'_>, captures: Vec<Capture>, with_heartbeat: bool) -> Result<Self, Stop> {
+    pub fn start(command: Command<'_>, recorders: Recorders, with_heartbeat: bool) -> Result<Self, Stop> {
         let (stdout, stdout_fd) = Stream::open().map_err(os("make a pipe"))?;
         let (stderr, stderr_fd) = Stream::open().map_err(os("make a pipe"))?;
         let tracer = Tracer::spawn(TracedCommand {
@@ -109,7 +122,8 @@ impl Watch {
             if with_heartbeat { Some(Heartbeat::start().map_err(os("start the heartbeat"))?) } else { None };
         Ok(Self {
             tracer,
-            captures,
+            captures: recorders.captures,
+            sampling: Sampling::new(recorders.sockets),
             _stdin: command.stdin.held_open,
             stdout,
             stderr,
@@ -136,8 +150,10 @@ impl Watch {
             clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
         }
         self.offsets.read();
+        self.sampling.begin()?;
         // Until the tracer says when exactly.
         self.zero_ns = monotonic_ns();
+        self.sampling.set_zero(self.zero_ns);
         if let Err(error) = self.tracer.release() {
             // A tracer that could not set the command up has said why.
             self.take()?;
@@ -148,31 +164,36 @@ impl Watch {
             if left_ns.is_some_and(|left| left <= 0) {
                 // Before the kill: what the command's sockets send as it dies is no part of the story.
                 self.ended = Some((monotonic_ns(), Ending::Deadline));
+                self.sampling.end()?;
                 self.tracer.kill();
-                break;
+                self.settle()?;
+                return Ok(self.finish());
             }
             self.wait_and_take(left_ns)?;
         }
         self.settle()?;
-        self.offsets.read();
+        self.sampling.end()?;
         Ok(self.finish())
     }
 
-    /// Waits for something, at most `limit_ns`, and takes it.
+    /// Waits for something, at most `limit_ns`, takes it, and looks at the sockets if there is a reason to.
     fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<(), Stop> {
+        let look_ns = self.sampling.next_ns().map(|at_ns| at_ns.saturating_sub(monotonic_ns()));
+        let limit_ns = limit_ns.into_iter().chain(look_ns).min();
         let timeout = limit_ns.map(|ns| TimeSpec::from_duration(Duration::from_nanos(ns.max(0) as u64)));
         let descriptors = [Some(self.tracer.as_fd()), self.heartbeat.as_ref().map(Heartbeat::as_fd)]
             .into_iter()
             .chain([self.stdout.as_fd(), self.stderr.as_fd()])
             .flatten()
-            .chain(self.captures.iter().map(Capture::as_fd));
+            .chain(self.captures.iter().map(Capture::as_fd))
+            .chain(self.sampling.descriptors());
         let mut fds: Vec<PollFd<'_>> = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match ppoll(&mut fds, timeout, None) {
-            Ok(0) => return Ok(()),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(os("poll")(errno)),
         }
-        self.take()
+        self.take()?;
+        self.sampling.turn()
     }
 
     /// Takes what every recorder has. Cheap where there is nothing.
@@ -188,18 +209,24 @@ impl Watch {
         for event in self.tracer.receive()? {
             self.note(event);
         }
-        Ok(())
+        self.sampling.note(self.captures.iter().map(Capture::count).sum(), self.calls.len())
     }
 
     fn note(&mut self, event: TraceEvent) {
         match event {
-            TraceEvent::Started { monotonic_ns } => self.zero_ns = monotonic_ns,
+            TraceEvent::Started { monotonic_ns } => {
+                self.zero_ns = monotonic_ns;
+                self.sampling.set_zero(monotonic_ns);
+            }
             TraceEvent::Call(call) => self.calls.push(call),
             TraceEvent::Signal(signal) => self.signals.push(signal),
             TraceEvent::Process(process) => self.note_process(process),
             TraceEvent::ForeignArchitecture { pid, .. } => {
                 let spot = format!("process {pid} makes system calls of another architecture, which are not recorded");
                 self.blind_spots.push(spot);
+            }
+            TraceEvent::HiddenRing { pid, why, .. } => {
+                self.blind_spots.push(format!("process {pid} uses an io_uring {why}"));
             }
             TraceEvent::ExecFailed { errno, monotonic_ns } => {
                 self.ended.get_or_insert((monotonic_ns, Ending::ExecFailed(errno)));
@@ -223,8 +250,13 @@ impl Watch {
     fn settle(&mut self) -> Result<(), Stop> {
         let limit = monotonic_ns() + QUIET_LIMIT_NS;
         loop {
-            let mut fds: Vec<PollFd<'_>> =
-                self.captures.iter().map(|capture| PollFd::new(capture.as_fd(), PollFlags::POLLIN)).collect();
+            let mut fds: Vec<PollFd<'_>> = self
+                .captures
+                .iter()
+                .map(Capture::as_fd)
+                .chain(self.sampling.descriptors())
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+                .collect();
             let quiet = TimeSpec::from_duration(Duration::from_nanos(QUIET_NS));
             let is_quiet = matches!(ppoll(&mut fds, Some(quiet), None), Ok(0));
             self.take()?;
@@ -235,7 +267,8 @@ impl Watch {
     }
 
     /// Sets every stamp to nanoseconds since zero.
-    fn finish(self) -> Seen {
+    fn finish(mut self) -> Seen {
+        self.offsets.read();
         let Self { offsets, zero_ns, mut calls, mut signals, mut processes, .. } = self;
         for call in &mut calls {
             call.entry_ns -= zero_ns;
@@ -266,6 +299,7 @@ impl Watch {
             processes,
             packets,
             capture_loss,
+            sockets: self.sampling.finish(zero_ns),
             blind_spots: self.blind_spots,
             output: output(self.stdout, self.stderr),
             end: End { t_ns: t_ns - zero_ns, how },

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::terminal::Terminal;
 use super::{agent, check, compare, doctor, judge, kernel, launch, manual, run, show, snapshots};
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, When};
 use crate::exit_code;
 
 /// Does what the command line says.
@@ -15,7 +15,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Launch => return ExitCode::from(launch::launch()),
         _ => {}
     }
-    let terminal = Terminal::new(cli.color);
+    let terminal = Terminal::new(if cli.no_color { When::Never } else { cli.color });
     let code = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Compare(args) => compare::compare(&args, terminal),

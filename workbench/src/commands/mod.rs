@@ -11,6 +11,7 @@ mod judge;
 mod kernel;
 mod launch;
 mod manual;
+mod output;
 mod run;
 mod show;
 mod snapshots;

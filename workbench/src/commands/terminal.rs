@@ -37,6 +37,8 @@ pub struct Terminal {
     pub color_out: bool,
     /// Colours on standard error.
     pub color_err: bool,
+    /// Whether standard output is a terminal.
+    pub is_terminal_out: bool,
     /// Columns of standard output.
     pub width: usize,
 }
@@ -53,13 +55,15 @@ impl Terminal {
         Self {
             color_out: wanted(std::io::stdout().is_terminal()),
             color_err: wanted(std::io::stderr().is_terminal()),
+            is_terminal_out: std::io::stdout().is_terminal(),
             width,
         }
     }
 
     /// How reports are printed: in full; without colours as they are kept in files.
     pub fn options(&self) -> Options {
-        if self.color_out { Options { color: true, width: self.width, ..Options::KEPT } } else { Options::KEPT }
+        let kept = Options { is_terminal: self.is_terminal_out, ..Options::KEPT };
+        if self.color_out { Options { color: true, width: self.width, ..kept } } else { kept }
     }
 
     /// Prints a diagnostic to standard error.

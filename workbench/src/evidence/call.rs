@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::ring::member;
+
 /// One system call of one thread.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -221,6 +223,11 @@ impl Call {
         }
         self.args.iter().find_map(|a| match a {
             Arg::Timeout { ns, .. } => Some(*ns),
+            // What IORING_ENTER_EXT_ARG passes.
+            Arg::Struct(members) if self.name == "io_uring_enter" => match member(members, "ts")? {
+                Arg::Timeout { ns, .. } => Some(*ns),
+                _ => None,
+            },
             _ => None,
         })
     }

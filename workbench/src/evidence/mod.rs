@@ -6,6 +6,7 @@ mod jiffies;
 mod model;
 mod packet;
 mod process;
+mod ring;
 mod socket;
 mod tcp_info;
 
@@ -17,6 +18,7 @@ pub use model::{
 };
 pub use packet::{CaptureLoss, Direction, Packet};
 pub use process::{Process, Signal};
+pub use ring::{RingCompletion, RingSubmission};
 pub use socket::{
     CounterChange, DestroyedSocket, SampleReason, SocketOwner, SocketSample, TcpSocket, TcpState, TimerKind,
 };

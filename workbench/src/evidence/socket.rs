@@ -61,6 +61,12 @@ pub struct TcpSocket {
     /// Interface it is bound to, 0 for any.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub interface: u32,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_name: Option<String>,
+    /// IPV6_V6ONLY, which the kernel tells of listening sockets alone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub only_v6: bool,
     /// The same for as long as the socket lives, and no other's.
     pub cookie: u64,
     /// State.
@@ -107,6 +113,9 @@ pub struct SocketOwner {
     pub pid: u32,
     /// `comm` of proc(5).
     pub name: String,
+    /// The first of its arguments (`cmdline` of proc(5)), which netstat(8) takes for its name; empty if not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub argument: String,
 }
 
 /// `idiag_timer` (tcp_diag_get_info, inet_csk_diag_msg_fill in net/ipv4/inet_diag.c), with the names of netstat(8) and

@@ -1,4 +1,7 @@
-//! The recorders: system calls (ptrace) and packets (AF_PACKET). They write evidence and reason about nothing.
+//! The recorders: system calls (ptrace), packets (AF_PACKET), TCP sockets (sock_diag) and the network stacks' counters.
+//! They write evidence and reason about nothing.
 
+pub mod counters;
 pub mod packets;
+pub mod sockets;
 pub mod syscalls;

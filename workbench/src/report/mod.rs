@@ -1,16 +1,24 @@
-//! What is printed or written for people and programs: terminal text, JSON, pcapng. Pure functions.
+//! What is printed or written for people and programs: terminal text, JSON, pcapng, traces, JUnit. Pure functions.
 
 pub mod compare;
 mod compare_json;
 mod compare_table;
+pub mod diagram;
+pub mod events;
+mod evidence_line;
 pub mod json;
+pub mod junit;
 mod listing;
+mod packet_comments;
+mod packet_words;
 pub mod pcapng;
 pub mod phases;
+pub mod sockets;
 mod status;
 pub mod strace;
 mod table;
 pub mod text;
+pub mod trace;
 pub mod views;
 
 pub use compare_json::line as compare_line;

@@ -14,6 +14,8 @@ use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock
 use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
 use pcap_file::{DataLink, Endianness, PcapError};
 
+use super::packet_comments;
+use super::views::Run;
 use crate::evidence::{Direction, Evidence, Packet};
 
 /// `if_tsresol`: stamps are multiples of 10^-9 s. Without it readers take them for microseconds.
@@ -25,13 +27,32 @@ const OUTBOUND: u32 = 2;
 /// Host and interface, in that order.
 type End<'a> = (&'a str, &'a str);
 
+/// Writes all packets, with what became of each and what the verdict rests on as comments, and how the run ended as the
+/// comment of the section.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_run(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let about = packet_comments::about(run);
+    write_all(run.evidence, &about, &packet_comments::comments(run), out)
+}
+
 /// Writes all packets, in the order of the evidence. `comments` go to the packets of these indices.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write(evidence: &Evidence, comments: &BTreeMap<usize, Vec<String>>, out: &mut dyn Write) -> io::Result<()> {
+    write_all(evidence, &[], comments, out)
+}
+
+fn write_all(
+    evidence: &Evidence,
+    about: &[String],
+    comments: &BTreeMap<usize, Vec<String>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut buffered = BufWriter::new(out);
-    let mut pcapng = PcapNgWriter::with_section_header(&mut buffered, section(evidence)).map_err(to_io)?;
+    let mut pcapng = PcapNgWriter::with_section_header(&mut buffered, section(evidence, about)).map_err(to_io)?;
     let ends = ends(evidence);
     for end in &ends {
         pcapng.write_pcapng_block(interface(end)).map_err(to_io)?;
@@ -57,11 +78,12 @@ fn ends(evidence: &Evidence) -> Vec<End<'_>> {
     ends
 }
 
-fn section(evidence: &Evidence) -> SectionHeaderBlock<'static> {
+fn section(evidence: &Evidence, about: &[String]) -> SectionHeaderBlock<'static> {
     let mut options = vec![
         SectionHeaderOption::OS(format!("Linux {}", evidence.machine.kernel).into()),
         SectionHeaderOption::UserApplication(concat!("workbench ", env!("CARGO_PKG_VERSION")).into()),
     ];
+    options.extend(about.iter().map(|comment| SectionHeaderOption::Comment(fitting(comment).to_owned().into())));
     for loss in &evidence.capture_loss {
         let comment = format!("{} packets did not fit into the capture of {}", loss.packets, loss.host);
         options.push(SectionHeaderOption::Comment(comment.into()));
@@ -90,8 +112,6 @@ fn block<'a>(evidence: &Evidence, packet: &'a Packet, id: u32, comments: &'a [St
         Direction::Received => INBOUND,
     };
     let flags = EnhancedPacketOption::Flags(direction);
-    // An option's length is a 16-bit number.
-    let fitting = |comment: &'a String| &comment[..comment.floor_char_boundary(usize::from(u16::MAX))];
     let comments = comments.iter().map(|c| EnhancedPacketOption::Comment(Cow::Borrowed(fitting(c))));
     EnhancedPacketBlock {
         interface_id: id,
@@ -100,6 +120,11 @@ fn block<'a>(evidence: &Evidence, packet: &'a Packet, id: u32, comments: &'a [St
         data: Cow::Borrowed(&packet.bytes),
         options: std::iter::once(flags).chain(comments).collect(),
     }
+}
+
+/// As much of a comment as fits: an option's length is a 16-bit number.
+fn fitting(comment: &str) -> &str {
+    &comment[..comment.floor_char_boundary(usize::from(u16::MAX))]
 }
 
 fn to_io(error: PcapError) -> io::Error {

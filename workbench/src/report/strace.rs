@@ -2,7 +2,9 @@
 //!
 //! Without thread id and time in front. What strace 6.1 does differently: it prints a timeout or an algorithm's name as a
 //! socket option's value by its bytes, the bytes of addresses of families that are not read here, `si_uid` and the like
-//! of a signal, and it decodes what netlink messages hold, of which the evidence has the first bytes only.
+//! of a signal, and it decodes what netlink messages hold, of which the evidence has the first bytes only. It prints the
+//! address of what IORING_ENTER_EXT_ARG passes, and nothing of what goes through an io_uring's memory; of that nothing is
+//! printed here either.
 
 mod argument;
 mod quote;
@@ -13,8 +15,14 @@ use argument::{argument, time};
 
 /// A call with its result: `connect(3, {sa_family=AF_INET, …}, 16) = -1 EINPROGRESS (Operation now in progress)`.
 pub fn render(call: &Call) -> String {
-    let args: Vec<String> = call.args.iter().map(|arg| argument(&call.name, arg)).collect();
+    let args: Vec<String> = own(call).iter().map(|arg| argument(&call.name, arg)).collect();
     format!("{}({}) = {}", call.name, args.join(", "), result(call))
+}
+
+/// The arguments that are the call's own: what went through an io_uring's memory stands behind them.
+fn own(call: &Call) -> &[Arg] {
+    let count = if call.name == "io_uring_enter" { 6 } else { usize::MAX };
+    &call.args[..call.args.len().min(count)]
 }
 
 /// A signal: `--- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---`.

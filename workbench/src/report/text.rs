@@ -23,11 +23,13 @@ pub struct Options {
     pub details: bool,
     /// Six decimals of a second instead of three.
     pub micros: bool,
+    /// For eyes: without spaces at the ends of lines, which only make a terminal break them.
+    pub is_terminal: bool,
 }
 
 impl Options {
     /// How a timeline is kept in a file: no colours, and as wide as documents are.
-    pub const KEPT: Self = Self { color: false, width: 100, details: true, micros: false };
+    pub const KEPT: Self = Self { color: false, width: 100, details: true, micros: false, is_terminal: false };
 }
 
 /// Select Graphic Rendition (ECMA-48, 8.3.117).
@@ -91,6 +93,7 @@ pub fn render_spread(
     for note in evidence.machine.guest.iter().flat_map(|guest| &guest.notes) {
         let _ = writeln!(out, "\n{}: {}", Style::Yellow.paint("note", options), escape(note));
     }
+    cause(&mut out, verdict, options);
     judgement(&mut out, verdict, options);
     out
 }
@@ -109,27 +112,31 @@ pub fn headline(evidence: &Evidence, timeline: &Timeline, options: Options) -> S
 
 /// The headline, and what ran where.
 fn head(evidence: &Evidence, timeline: &Timeline, options: Options) -> String {
-    let plan = &evidence.plan;
     let headline = headline(evidence, timeline, options);
+    format!(
+        "{}\n  $ {}\n  {}\n",
+        Style::Bold.paint(&headline, options),
+        command_line(&evidence.plan.command.argv),
+        Style::Dim.paint(&place(evidence), options)
+    )
+}
+
+/// Host, engine and kernel, and what else decides about times.
+pub(super) fn place(evidence: &Evidence) -> String {
     let machine = &evidence.machine;
-    let mut place =
-        format!("in {}, {} engine, Linux {}, HZ={}", plan.command.host, machine.engine, machine.kernel, machine.hz());
+    let host = &evidence.plan.command.host;
+    let mut place = format!("in {host}, {} engine, Linux {}, HZ={}", machine.engine, machine.kernel, machine.hz());
     if let Some(phase_ns) = machine.phase_ns() {
         place.push_str(&format!(", phase {:.3} s", std::time::Duration::from_nanos(phase_ns).as_secs_f64()));
     }
     if let Some(guest) = &machine.guest {
         place.push_str(&format!(", seed {}", guest.seed));
     }
-    format!(
-        "{}\n  $ {}\n  {}\n",
-        Style::Bold.paint(&headline, options),
-        command_line(&plan.command.argv),
-        Style::Dim.paint(&escape(&place), options)
-    )
+    escape(&place)
 }
 
 /// As one would type it into a shell.
-fn command_line(argv: &[String]) -> String {
+pub(super) fn command_line(argv: &[String]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     let quote = |arg: &String| match !arg.is_empty() && arg.chars().all(is_plain) {
         true => arg.clone(),
@@ -205,7 +212,7 @@ fn wait(wait: &Wait, range: Option<&Range>, options: Options) -> String {
     }
 }
 
-fn seconds(ns: i64, options: Options) -> String {
+pub(super) fn seconds(ns: i64, options: Options) -> String {
     let decimals = if options.micros { 6 } else { 3 };
     format!("{:.decimals$}", ns as f64 / 1e9)
 }
@@ -230,6 +237,35 @@ fn output(out: &mut String, name: &str, bytes: &[u8], options: Options) {
 }
 
 /// What does not hold, and what makes the run doubtful.
+/// What ended it, and what would have come next: wrapped, so that it can be read at a glance.
+fn cause(out: &mut String, verdict: &Verdict, options: Options) {
+    let Some(ended_by) = &verdict.ended_by else { return };
+    let label = format!("ended by {}, {}", ended_by.party, ended_by.mechanism);
+    let _ = writeln!(out, "\n{}", Style::Bold.paint(&escape(&label), options));
+    let next = ended_by.next.iter().map(|next| next.words.clone());
+    let also = ended_by.also.iter().map(|also| format!("or else: {}", also.words));
+    for sentence in std::iter::once(ended_by.words.clone()).chain(next).chain(also) {
+        for line in wrapped(&escape(&sentence), options.width.saturating_sub(2).max(20)) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+}
+
+/// Lines of at most `width` columns, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn judgement(out: &mut String, verdict: &Verdict, options: Options) {
     for finding in &verdict.findings {
         let place = format!("{}:{}", escape(&finding.origin.file), finding.origin.line);

@@ -3,6 +3,7 @@
 pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;
+pub mod interface;
 pub mod machine;
 pub mod mount;
 pub mod packet_ring;
@@ -10,4 +11,5 @@ pub mod pidfd;
 pub mod ptrace;
 pub mod random;
 pub mod seccomp;
+pub mod shared_pages;
 pub mod times;

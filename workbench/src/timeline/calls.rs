@@ -215,7 +215,7 @@ pub(super) fn is_neighbour_question(flight: &Flight) -> bool {
 }
 
 /// How long the kernel waits for a neighbour's answer before it asks again: `retrans_time_ms`, arp(7).
-pub(super) fn neighbour_wait_ns(evidence: &Evidence, host: &str) -> u64 {
+pub fn neighbour_wait_ns(evidence: &Evidence, host: &str) -> u64 {
     // Each interface has its own, and a run records those that its plan names. Where they differ, the first counts.
     let is_wait = |name: &str| name.starts_with("net.ipv4.neigh.") && name.ends_with(".retrans_time_ms");
     let interface = evidence.sysctls.get(host).and_then(|recorded| {

@@ -30,11 +30,11 @@ struct Ends {
 
 /// One flow.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub struct Flow {
     /// The end that was asked for something.
     pub server: SocketAddr,
     /// The end that asked.
-    client: SocketAddr,
+    pub client: SocketAddr,
     /// When its first packet was seen.
     first_ns: i64,
     /// As the reader knows it.
@@ -46,7 +46,7 @@ pub(super) struct Flow {
 }
 
 /// All flows of a run.
-pub(super) struct Flows {
+pub struct Flows {
     flows: Vec<Flow>,
     index: BTreeMap<Ends, usize>,
     /// By connection: its label and its flow.
@@ -54,7 +54,8 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) fn new(evidence: &Evidence, flights: &[Flight], sockets: &Sockets, names: &Names<'_>) -> Self {
+    /// Pairs packets with connections.
+    pub fn new(evidence: &Evidence, flights: &[Flight], sockets: &Sockets, names: &Names<'_>) -> Self {
         let (mut flows, index) = collect(flights, names);
         let paired = pair(evidence, &mut flows, sockets, names);
         let connections = label(evidence, &mut flows, sockets, &paired, names);
@@ -62,32 +63,37 @@ impl Flows {
     }
 
     /// The flow that a packet belongs to, and whether the packet goes to its server.
-    pub(super) fn of(&self, flight: &Flight) -> Option<(usize, bool)> {
+    pub fn of(&self, flight: &Flight) -> Option<(usize, bool)> {
         let (is_tcp, from, to) = transport(flight)?;
         let flow = *self.index.get(&ends(is_tcp, from, to))?;
         Some((flow, self.flows[flow].server == to))
     }
 
     /// The flow that an ICMP error quotes.
-    pub(super) fn quoted(&self, quoted: &QuotedFlow) -> Option<usize> {
+    pub fn quoted(&self, quoted: &QuotedFlow) -> Option<usize> {
         let is_tcp = quoted.protocol == "tcp";
         let from = SocketAddr::new(quoted.from, quoted.sport?);
         let to = SocketAddr::new(quoted.to, quoted.dport?);
         self.index.get(&ends(is_tcp, from, to)).copied()
     }
 
+    /// The first flow of which this is true.
+    pub fn find(&self, wanted: impl Fn(&Flow) -> bool) -> Option<usize> {
+        self.flows.iter().position(wanted)
+    }
+
     /// A flow by its number.
-    pub(super) fn get(&self, flow: usize) -> &Flow {
+    pub fn get(&self, flow: usize) -> &Flow {
         &self.flows[flow]
     }
 
     /// What a connection of the command is called.
-    pub(super) fn label(&self, connection: usize) -> &str {
+    pub fn label(&self, connection: usize) -> &str {
         &self.connections[connection].0
     }
 
     /// The flow of a connection, if it ever sent a packet.
-    pub(super) fn of_connection(&self, connection: usize) -> Option<usize> {
+    pub fn of_connection(&self, connection: usize) -> Option<usize> {
         self.connections[connection].1
     }
 }

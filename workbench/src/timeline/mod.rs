@@ -32,14 +32,21 @@ mod phases;
 mod render;
 mod retries;
 mod sockets;
+mod tcp_labels;
 #[cfg(test)]
 mod tests;
 mod waits;
 
 pub use build::{build, build_from};
+pub use calls::neighbour_wait_ns;
 pub use escape::escape;
 pub use event::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass, Wait};
 pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
 pub use flights::flights;
+pub use flows::Flows;
+pub use names::Names;
 pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns};
 pub use render::duration;
+pub use sockets::Sockets;
+pub use tcp_labels::TcpLabels;
+pub use waits::asked_for;

@@ -11,7 +11,7 @@ use crate::evidence::Evidence;
 use crate::plan::{Plan, RuleAction, RulePlan};
 
 /// Everything that has a name in one run.
-pub(super) struct Names<'a> {
+pub struct Names<'a> {
     addresses: BTreeMap<IpAddr, String>,
     owners: BTreeMap<IpAddr, &'a str>,
     rules: BTreeMap<&'a str, &'a RulePlan>,
@@ -20,7 +20,8 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(evidence: &'a Evidence) -> Self {
+    /// The names of a run.
+    pub fn new(evidence: &'a Evidence) -> Self {
         let plan = &evidence.plan;
         Self {
             addresses: address_names(plan),
@@ -32,17 +33,17 @@ impl<'a> Names<'a> {
     }
 
     /// A host's name, or the address itself where no host of the plan has it.
-    pub(super) fn address(&self, ip: IpAddr) -> String {
+    pub fn address(&self, ip: IpAddr) -> String {
         self.addresses.get(&ip).cloned().unwrap_or_else(|| ip.to_string())
     }
 
     /// The host that has this address.
-    pub(super) fn owner(&self, ip: IpAddr) -> Option<&'a str> {
+    pub fn owner(&self, ip: IpAddr) -> Option<&'a str> {
         self.owners.get(&ip).copied()
     }
 
     /// `server:80`; an address that is no host's as `192.0.2.1:80` or `[2001:db8::1]:80`.
-    pub(super) fn place(&self, ip: IpAddr, port: u16) -> String {
+    pub fn place(&self, ip: IpAddr, port: u16) -> String {
         match (self.addresses.get(&ip), ip) {
             (Some(name), _) => format!("{name}:{port}"),
             (None, IpAddr::V4(ip)) => format!("{ip}:{port}"),
@@ -51,17 +52,17 @@ impl<'a> Names<'a> {
     }
 
     /// A process's name; one that is not the command's is somebody outside.
-    pub(super) fn process(&self, pid: u32) -> &str {
+    pub fn process(&self, pid: u32) -> &str {
         self.processes.get(&pid).map_or("outside", String::as_str)
     }
 
     /// What a line about this process begins with: nothing for the command itself, `curl: ` for any other.
-    pub(super) fn speaker(&self, pid: u32) -> String {
+    pub fn speaker(&self, pid: u32) -> String {
         if pid == self.command_pid { String::new() } else { format!("{}: ", self.process(pid)) }
     }
 
     /// What became of a packet, as the end of a line: empty if it arrived.
-    pub(super) fn fate(&self, fate: &Fate) -> String {
+    pub fn fate(&self, fate: &Fate) -> String {
         match fate {
             Fate::Arrived => String::new(),
             Fate::Lost => ", lost on the wire".into(),

@@ -9,7 +9,7 @@ use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
 /// One `connect` of a stream socket.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     /// Index of the `connect` call.
     pub call: usize,
     /// Where to.
@@ -28,7 +28,7 @@ pub(super) struct Connection {
 
 /// How a connect came out, at the first moment the program could know.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub struct Outcome {
     /// When.
     pub t_ns: i64,
     /// Index of the call that could tell.
@@ -39,7 +39,7 @@ pub(super) struct Outcome {
 
 /// The ways a connect comes out.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub enum How {
     /// Established.
     Connected,
     /// An errno by name; `None` if the program saw that it failed and did not ask why.
@@ -50,13 +50,15 @@ pub(super) enum How {
 
 /// All connections and, for each call, which of its descriptors is which connection.
 #[derive(Debug)]
-pub(super) struct Sockets {
+pub struct Sockets {
+    /// In the order they were begun.
     pub connections: Vec<Connection>,
     roles: Vec<Vec<(i32, usize)>>,
 }
 
 impl Sockets {
-    pub(super) fn new(evidence: &Evidence) -> Self {
+    /// Follows the descriptors of a run.
+    pub fn new(evidence: &Evidence) -> Self {
         let mut walk = Walk::new(evidence);
         for (index, is_exit) in steps(evidence) {
             let call = &evidence.calls[index];
@@ -72,18 +74,18 @@ impl Sockets {
     }
 
     /// The connection behind a descriptor of the call at this index.
-    pub(super) fn of(&self, call: usize, fd: i32) -> Option<usize> {
+    pub fn of(&self, call: usize, fd: i32) -> Option<usize> {
         self.roles[call].iter().find(|(known, _)| *known == fd).map(|(_, connection)| *connection)
     }
 
     /// The connection that the call at this index began.
-    pub(super) fn begun_by(&self, call: usize) -> Option<usize> {
+    pub fn begun_by(&self, call: usize) -> Option<usize> {
         self.connections.iter().position(|c| c.call == call)
     }
 
     /// Whether nobody saw a FIN of this connection's peer: the program never read to the end, and let go of the
     /// connection so soon that the FIN might as well have come afterwards. `end_ns` is when the command ended.
-    pub(super) fn ignores_fin(&self, connection: usize, arrived_ns: i64, end_ns: i64) -> bool {
+    pub fn ignores_fin(&self, connection: usize, arrived_ns: i64, end_ns: i64) -> bool {
         const HELD_NS: i64 = 350_000_000;
         let connection = &self.connections[connection];
         let let_go_ns = connection.released.map_or(end_ns, |(t_ns, _)| t_ns);
@@ -91,7 +93,7 @@ impl Sockets {
     }
 
     /// How many connections had begun before the call with this index.
-    pub(super) fn begun_before(&self, call: usize) -> usize {
+    pub fn begun_before(&self, call: usize) -> usize {
         self.connections.partition_point(|c| c.call < call)
     }
 }

@@ -154,7 +154,7 @@ impl Chain<'_> {
 ///
 /// It is longer than measured by what passed between the program's look at its clock and the call from which it is
 /// measured here: 60 ms and more on a busy machine. It is shorter only by what the program rounds up.
-fn asked_for(measured_ns: i64) -> u64 {
+pub fn asked_for(measured_ns: i64) -> u64 {
     const GRAINS_MS: [u64; 9] = [60_000, 10_000, 5_000, 1_000, 500, 250, 100, 50, 10];
     const MS: u64 = 1_000_000;
     let measured_ns = u64::try_from(measured_ns).unwrap_or(0);

@@ -159,3 +159,21 @@ impl Mechanism {
         }
     }
 }
+
+impl std::fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.name())
+    }
+}
+
+impl std::fmt::Display for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Tool => "tool",
+            Self::Kernel => "kernel",
+            Self::Resolver => "resolver",
+            Self::Peer => "peer",
+            Self::Deadline => "deadline",
+        })
+    }
+}

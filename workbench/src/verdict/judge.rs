@@ -2,11 +2,12 @@
 //!
 //! It does not compare with a snapshot; that is the snapshot's business and a second, separate judgement.
 
+use super::cause::ended_by;
 use super::ended_by::EndedBy;
 use super::expect;
 use crate::evidence::Evidence;
 use crate::plan::Origin;
-use crate::timeline::{Timeline, duration};
+use crate::timeline::{Flight, Timeline, duration, flights};
 
 /// A heartbeat later than this, and the machine itself stood still: nothing about the run's times can be said.
 ///
@@ -42,7 +43,13 @@ pub struct Finding {
 
 /// Judges a run. The timeline is the evidence's own.
 pub fn judge(evidence: &Evidence, timeline: &Timeline) -> Verdict {
-    Verdict { ended_by: None, findings: expect::findings(evidence, timeline), inconclusive: inconclusive(evidence) }
+    judge_from(evidence, &flights(evidence), timeline)
+}
+
+/// Judges a run whose packets have been paired.
+pub fn judge_from(evidence: &Evidence, flights: &[Flight], timeline: &Timeline) -> Verdict {
+    let ended_by = Some(ended_by(evidence, flights));
+    Verdict { ended_by, findings: expect::findings(evidence, timeline), inconclusive: inconclusive(evidence) }
 }
 
 fn inconclusive(evidence: &Evidence) -> Vec<String> {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::evidence::{EVIDENCE_FORMAT_VERSION, Evidence};
 use crate::report;
+use crate::report::text::Options;
+use crate::report::views::Run;
 
 /// Where the artifacts of a run go.
 #[derive(Debug, Clone, Copy)]
@@ -35,22 +37,23 @@ impl Place<'_> {
     }
 }
 
-/// Writes `evidence.json`, `timeline.txt`, `packets.pcapng`, `calls.strace`, `stdout` and `stderr` below `dir`, and
+/// Writes `evidence.json`, `timeline.txt`, `packets.pcapng`, `trace.json`, `calls.strace`, `stdout` and `stderr` below `dir`, and
 /// returns their folder.
 ///
 /// # Errors
 ///
 /// What the kernel said.
-pub fn keep(place: Place<'_>, evidence: &Evidence, timeline: &str) -> io::Result<PathBuf> {
+pub fn keep(place: Place<'_>, run: &Run<'_>) -> io::Result<PathBuf> {
+    let evidence = run.evidence;
     let folder = place.folder(evidence);
     fs::create_dir_all(&folder)?;
     let mut file = BufWriter::new(File::create(folder.join("evidence.json"))?);
     serde_json::to_writer(&mut file, evidence)?;
     file.flush()?;
-    fs::write(folder.join("timeline.txt"), timeline)?;
-    let mut file = BufWriter::new(File::create(folder.join("packets.pcapng"))?);
-    report::pcapng::write(evidence, &std::collections::BTreeMap::new(), &mut file)?;
-    file.flush()?;
+    // The full story without colours is what is kept; the same function makes it again from the evidence.
+    fs::write(folder.join("timeline.txt"), run.timeline(Options::KEPT))?;
+    report::pcapng::write_run(run, &mut File::create(folder.join("packets.pcapng"))?)?;
+    report::trace::write(run, &mut File::create(folder.join("trace.json"))?)?;
     fs::write(folder.join("calls.strace"), report::listing(evidence))?;
     fs::write(folder.join("stdout"), &evidence.output.stdout)?;
     fs::write(folder.join("stderr"), &evidence.output.stderr)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::conclude::{Conclude, Concluded};
 use super::engines::{engines, programs_at_most_ns, tasks};
 use super::hold::Hold;
+use super::junit_file::JunitFile;
 use super::phases;
 use super::progress::Progress;
 use super::schedule::{Schedule, Task};
@@ -35,6 +36,12 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     if args.virtual_time.phases.is_some() && args.repeat > 1 {
         return wrong(&"--repeat means nothing with --phases: every repeat at one phase is the same");
     }
+    if args.format == Format::Json && !args.show.is_empty() {
+        return wrong(
+            &"--show prints for people, and --format json one object for each run; keep the runs with --artifacts DIR and \
+              look at them with `workbench show`",
+        );
+    }
     let engines = match engines(args) {
         Ok(engines) => engines,
         Err(code) => return code,
@@ -46,6 +53,10 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     };
     let progress = Progress::new(args.format == Format::Text && std::io::stderr().is_terminal());
     let mut tally = Tally::default();
+    let mut junit = match JunitFile::new(args.junit.as_deref()) {
+        Ok(junit) => junit,
+        Err(code) => return code,
+    };
     // One file is looked at; of many, or many times the same, only what differs.
     let is_one_file = plans.iter().all(|(path, _)| *path == plans[0].0);
     let is_telling = args.verbose || (is_one_file && args.repeat == 1);
@@ -64,6 +75,7 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     let done = |concluded: &Concluded| {
         progress.print(&concluded.text);
         tally.add(concluded);
+        junit.add(concluded);
     };
     let everything = async {
         match args.virtual_time.phases {
@@ -77,7 +89,7 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> u8 {
     if args.format == Format::Text && tally.total() > 1 {
         say_line(&tally.sentence());
     }
-    tally.exit_code(args.deny_skips)
+    junit.write(tally.exit_code(args.deny_skips))
 }
 
 /// Makes each of `once` so many times.

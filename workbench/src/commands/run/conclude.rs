@@ -8,14 +8,15 @@ use super::not_run::{NotRun, seen};
 use super::phases::Phases;
 use super::schedule::Task;
 use crate::agent::Outcome;
-use crate::cli::{Format, RunArgs};
+use crate::cli::{Format, RunArgs, TextView};
+use crate::commands::show::view;
 use crate::commands::terminal::Terminal;
 use crate::engine::{Engine, EngineError};
 use crate::evidence::Evidence;
 use crate::report::json::RunReport;
 use crate::report::phases::PhasesReport;
-use crate::report::text;
 use crate::report::{SnapshotStatus, Status};
+use crate::report::{text, views};
 use crate::snapshot::Snapshot;
 use crate::{exit_code, timeline, verdict};
 
@@ -39,8 +40,23 @@ pub struct Concluded {
     pub report: RunReport,
     /// What to print.
     pub text: String,
+    /// The same for people, however it is printed.
+    pub story: String,
+    /// The scenario's file.
+    pub file: String,
+    /// The kernel, where there are several.
+    pub label: Option<String>,
+    /// Which repeat, from 1, where there is more than one.
+    pub repeat: Option<u32>,
     /// For [`Status::Error`]: whose fault it is.
     pub error_code: Option<u8>,
+}
+
+impl Concluded {
+    fn new(task: &Task, report: RunReport, text: String, error_code: Option<u8>) -> Self {
+        let (file, label) = (task.plan.file.clone(), task.label.clone());
+        Self { report, text, story: String::new(), file, label, repeat: None, error_code }
+    }
 }
 
 impl Conclude<'_> {
@@ -52,10 +68,11 @@ impl Conclude<'_> {
         repeat: Option<u32>,
         outcome: Result<Outcome, EngineError>,
     ) -> Concluded {
-        self.printed(match seen(outcome) {
+        let concluded = match seen(outcome) {
             Ok(evidence) => self.seen(path, task, repeat, &evidence, None),
             Err(not_run) => self.not_run(task, not_run),
-        })
+        };
+        self.printed(Concluded { repeat, ..concluded })
     }
 
     /// Concludes a run that was made at many phases; `evidence` is of the one that stands for all.
@@ -65,6 +82,7 @@ impl Conclude<'_> {
 
     /// For programs a report is one line; for people it is the text.
     fn printed(&self, mut concluded: Concluded) -> Concluded {
+        concluded.story.clone_from(&concluded.text);
         if self.args.format == Format::Json {
             // A report is plain data: maps with text keys, numbers, texts. Writing it cannot fail.
             concluded.text = concluded.report.to_line().unwrap_or_default() + "\n";
@@ -82,7 +100,7 @@ impl Conclude<'_> {
             report.kernel = Some(kernel.release.clone());
             report.hz = Some(kernel.hz);
         }
-        Concluded { report, text, error_code }
+        Concluded::new(task, report, text, error_code)
     }
 
     fn seen(
@@ -125,12 +143,10 @@ impl Conclude<'_> {
             report.reason = Some(error.to_string());
             error_code = Some(exit_code::WRONG_INPUT);
         }
-        // The full story without colours is what is kept; the same function makes it again from the evidence.
-        let plain = text::render(evidence, &timeline, &verdict, text::Options::KEPT);
         if let Some(dir) = &self.args.artifacts {
             let place =
                 artifacts::Place { dir, scenario: path, common: self.common, label: task.label.as_deref(), repeat };
-            match artifacts::keep(place, evidence, &plain) {
+            match artifacts::keep(place, &views::Run { evidence, timeline: &timeline, verdict: &verdict }) {
                 Ok(folder) => report.artifacts = Some(folder.display().to_string()),
                 Err(e) => {
                     report.status = Status::Error;
@@ -141,7 +157,25 @@ impl Conclude<'_> {
         }
         let diffs = phases.map_or("", |phases| &phases.diffs);
         let text = self.text(task, evidence, &timeline, &verdict, spread, &report) + diffs + &extra;
-        Concluded { report, text, error_code }
+        Concluded::new(task, report, text, error_code)
+    }
+
+    /// The timeline, or the views that are asked for in its place.
+    fn story(&self, run: &views::Run<'_>, spread: Option<&timeline::Spread>, options: text::Options) -> String {
+        let timeline = || text::render_spread(run.evidence, run.timeline, run.verdict, spread, options);
+        let shown = |chosen: &TextView| match chosen {
+            TextView::Timeline => timeline(),
+            // The only view that does not begin with which run it is of: it is strace's format.
+            TextView::Calls => format!("{}\n{}", text::headline(run.evidence, run.timeline, options), run.calls()),
+            TextView::Diagram | TextView::Sockets => match view((*chosen).into(), run, options) {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Err(error) => format!("{error}\n"),
+            },
+        };
+        match self.args.show.as_slice() {
+            [] => timeline(),
+            chosen => chosen.iter().map(shown).collect::<Vec<_>>().join("\n"),
+        }
     }
 
     /// The whole story, or one line for a run that agrees among others.
@@ -158,17 +192,19 @@ impl Conclude<'_> {
             color: self.terminal.color_out,
             width: self.terminal.width,
             details: self.args.verbose,
+            is_terminal: self.terminal.is_terminal_out,
             ..text::Options::KEPT
         };
         let status = &report.status;
         let headline = text::headline(evidence, timeline, options);
         let reason = report.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
-        let is_short = matches!(status, Status::Pass | Status::Inconclusive) && !self.is_telling;
+        let is_short =
+            matches!(status, Status::Pass | Status::Inconclusive) && !self.is_telling && self.args.show.is_empty();
         if is_short {
             let place = task.label.as_ref().map(|label| format!("{label:<9} ")).unwrap_or_default();
             return format!("{status:<12} {place}{headline}{reason}\n");
         }
-        let story = text::render_spread(evidence, timeline, verdict, spread, options);
+        let story = self.story(&views::Run { evidence, timeline, verdict }, spread, options);
         if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
     }
 }

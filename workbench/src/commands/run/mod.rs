@@ -5,6 +5,7 @@ mod command;
 mod conclude;
 mod engines;
 mod hold;
+mod junit_file;
 mod not_run;
 mod phases;
 mod progress;

@@ -113,6 +113,11 @@ impl Capture {
         }
     }
 
+    /// How many packets have been moved so far.
+    pub fn count(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Moves one packet and says which interface it was on.
     fn take_one(&mut self) -> Option<i32> {
         let Self { ring, seen, bytes, .. } = self;

@@ -31,6 +31,15 @@ pub enum TraceEvent {
         /// When it was first seen.
         monotonic_ns: i64,
     },
+    /// A process uses an io_uring that is not read: operations and timeouts may be missing.
+    HiddenRing {
+        /// Process id in the lab.
+        pid: u32,
+        /// Why not, in words that go on from "an io_uring ".
+        why: String,
+        /// When that was first seen.
+        monotonic_ns: i64,
+    },
     /// The command could not be executed. The last event.
     ExecFailed {
         /// The errno's name: `ENOENT`, `EACCES`, `ENOEXEC`.

@@ -4,6 +4,7 @@ use std::io;
 
 use super::TraceEvent;
 use super::names::signal;
+use super::rings::Rings;
 use super::stops::{Phase, Recorder, unless_gone};
 use crate::evidence::{Arg, Ending, Signal};
 use crate::sys::ptrace;
@@ -44,6 +45,8 @@ impl Recorder<'_> {
         }
         let record = self.tracees.with_shared(tid).map(|(thread, shared)| {
             shared.descriptors.forget_all();
+            // The kernel marks them close-on-exec.
+            shared.rings = Rings::default();
             let args = thread.pending.as_ref().map_or(&[][..], |pending| &pending.args);
             if let Some(argv) = args.iter().find_map(texts) {
                 thread.record.argv = argv;

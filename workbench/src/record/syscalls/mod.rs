@@ -9,7 +9,8 @@
 //! does so on descriptor 0 by a quarter (`workbench/benches/tracer.rs`).
 //!
 //! What it does not see: calls on descriptors 0, 1 and 2 by `read`, `write` and `close`; calls of foreign
-//! architectures (reported as [`TraceEvent::ForeignArchitecture`]); io_uring operations, which are not calls.
+//! architectures (reported as [`TraceEvent::ForeignArchitecture`]); operations of an io_uring that a kernel thread serves or
+//! that cannot be read (reported as [`TraceEvent::HiddenRing`]); those of others are read at `io_uring_enter`.
 
 mod channel;
 mod decode;
@@ -20,10 +21,12 @@ mod launch;
 mod lives;
 mod memory;
 mod names;
+mod rings;
 mod stops;
 mod table;
 mod tracees;
 mod tracer;
+mod uring;
 
 pub use event::TraceEvent;
 pub use table::traced_names;

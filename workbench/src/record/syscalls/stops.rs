@@ -18,7 +18,7 @@ use super::channel::{Frame, FrameWriter};
 use super::decode::{CallStop, Outcome};
 use super::table::{Frees, Traced, traced};
 use super::tracees::{Pending, Shared, Tracees};
-use super::{TraceEvent, filter, names};
+use super::{TraceEvent, filter, names, uring};
 use crate::evidence::{Arg, Call, CallResult, Process};
 use crate::sys::fork::exit_now;
 use crate::sys::ptrace::{self, Stop, SyscallEnd, SyscallStop};
@@ -153,6 +153,7 @@ impl<'a> Recorder<'a> {
         if traced.number == libc::SYS_restart_syscall {
             decoded.push(Arg::Resumes(thread.previous.unwrap_or("system call").to_owned()));
         }
+        let hidden = uring::at_entry(traced, &stop, &mut decoded, thread.record.pid, shared);
         let is_first = self.phase == Phase::Held;
         if is_first {
             stop.entry_ns = self.wait_for_release()?;
@@ -164,6 +165,7 @@ impl<'a> Recorder<'a> {
             thread.pending = Some(pending);
         }
         self.proceed(tid, 0)?;
+        self.emit_hidden(tid, hidden, now_ns)?;
         if is_first { self.emit_start(tid, stop.entry_ns) } else { Ok(()) }
     }
 
@@ -183,14 +185,17 @@ impl<'a> Recorder<'a> {
             SyscallStop::Exit { value, is_error: true } => Err(i32::try_from(-value).unwrap_or(libc::EIO)),
             _ => return self.proceed(tid, 0),
         };
+        let mut hidden = None;
         let pending = self.tracees.with_shared(tid).and_then(|(thread, shared)| {
             let mut pending = thread.pending.take()?;
             thread.previous = Some(pending.traced.name);
             (pending.traced.leave)(&pending.stop, outcome, &mut pending.args);
             free(pending.traced, &pending.stop.raw, shared);
+            hidden = uring::at_return(&mut pending, outcome, thread.record.pid, shared);
             Some(pending)
         });
         self.proceed(tid, 0)?;
+        self.emit_hidden(tid, hidden, now_ns)?;
         let Some(pending) = pending else { return Ok(()) };
         self.emit_call(tid, pending, Some((outcome, now_ns)))?;
         match outcome {
@@ -209,6 +214,13 @@ impl<'a> Recorder<'a> {
         let resumed =
             if is_in_call { ptrace::resume_to_syscall_exit(tid, signal) } else { ptrace::resume(tid, signal) };
         unless_gone(resumed)
+    }
+
+    /// Queues that operations of an io_uring are missed, if they are.
+    fn emit_hidden(&mut self, tid: i32, why: Option<String>, monotonic_ns: i64) -> io::Result<()> {
+        let Some(why) = why else { return Ok(()) };
+        let pid = self.tracees.thread(tid).map_or(tid.cast_unsigned(), |thread| thread.record.pid);
+        self.emit(TraceEvent::HiddenRing { pid, why, monotonic_ns })
     }
 
     /// Queues an event.
@@ -253,8 +265,14 @@ fn matters(traced: &Traced, tid: i32, args: [u64; 6], shared: &mut Shared) -> bo
 fn free(traced: &Traced, args: &[u64; 6], shared: &mut Shared) {
     match traced.frees {
         Frees::Nothing => {}
-        Frees::Argument(i) => shared.descriptors.forget(args[i] as i32),
-        Frees::Range => shared.descriptors.forget_range(args[0] as u32, args[1] as u32),
+        Frees::Argument(i) => {
+            shared.descriptors.forget(args[i] as i32);
+            shared.rings.forget(args[i] as i32);
+        }
+        Frees::Range => {
+            shared.descriptors.forget_range(args[0] as u32, args[1] as u32);
+            shared.rings.forget_range(args[0] as u32, args[1] as u32);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The calls that are recorded: when the filter stops at them, what decides whether they matter, how they are decoded.
 
-use super::decode::{CallStop, Outcome, descriptor, message, option, process, signal, socket, time, transfer, wait};
+use super::decode::{
+    CallStop, Outcome, descriptor, message, option, process, ring, signal, socket, time, transfer, wait,
+};
 use crate::evidence::Arg;
 
 /// When the filter stops at a call. It sees numbers only, never what they point to.
@@ -133,8 +135,8 @@ const WAITS: &[Traced] = &[
     Traced::new("epoll_ctl", libc::SYS_epoll_ctl, wait::epoll_ctl),
     Traced::new("epoll_pwait", libc::SYS_epoll_pwait, wait::epoll_pwait).returning(wait::epoll_wait_return),
     Traced::new("epoll_pwait2", libc::SYS_epoll_pwait2, wait::epoll_pwait2).returning(wait::epoll_wait_return),
-    Traced::new("io_uring_setup", libc::SYS_io_uring_setup, wait::io_uring_setup),
-    Traced::new("io_uring_enter", libc::SYS_io_uring_enter, wait::io_uring_enter),
+    Traced::new("io_uring_setup", libc::SYS_io_uring_setup, ring::setup).returning(ring::setup_return),
+    Traced::new("io_uring_enter", libc::SYS_io_uring_enter, ring::enter),
     Traced::new("futex", libc::SYS_futex, time::futex).when(TimedFutex),
     Traced::new("restart_syscall", libc::SYS_restart_syscall, process::restart_syscall),
 ];

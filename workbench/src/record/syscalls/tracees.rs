@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::decode::CallStop;
 use super::descriptors::Descriptors;
+use super::rings::Rings;
 use super::table::Traced;
 use crate::evidence::{Arg, Process};
 
@@ -38,6 +39,10 @@ pub struct Thread {
 pub struct Shared {
     /// Its descriptors.
     pub descriptors: Descriptors,
+    /// Its io_uring rings.
+    pub rings: Rings,
+    /// Whether it was reported to have one that cannot be read.
+    pub is_ring_hidden: bool,
     /// Whether it was reported to make calls of another architecture.
     pub is_foreign: bool,
 }
@@ -69,8 +74,9 @@ impl Tracees {
         let is_thread = Path::new(&format!("/proc/{parent_pid}/task/{tid}")).exists();
         let pid = if is_thread { parent_pid } else { tid.cast_unsigned() };
         if !is_thread {
-            let descriptors = self.processes.get(&parent_pid).map(|p| p.descriptors.clone()).unwrap_or_default();
-            self.processes.insert(pid, Shared { descriptors, is_foreign: false });
+            let maker = self.processes.get(&parent_pid);
+            let (descriptors, rings) = maker.map(|p| (p.descriptors.clone(), p.rings.clone())).unwrap_or_default();
+            self.processes.insert(pid, Shared { descriptors, rings, ..Shared::default() });
         }
         self.threads.insert(tid, Thread::new(pid, tid.cast_unsigned(), parent.cast_unsigned(), argv, now_ns));
         self.threads.get(&tid).map(|thread| &thread.record)

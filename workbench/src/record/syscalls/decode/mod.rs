@@ -5,6 +5,7 @@ pub mod descriptor;
 pub mod message;
 pub mod option;
 pub mod process;
+pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod time;

@@ -76,7 +76,7 @@ fn until(call: &CallStop, i: usize, clock: i32) -> Arg {
 
 /// How far ahead of the call's entry an instant lies; 0 for one that is past. The clocks that count a process's CPU time
 /// cannot be read from here, and nobody waits for the network on them: the instant itself stands for them.
-fn ahead(call: &CallStop, clock: i32, at_ns: u64) -> u64 {
+pub fn ahead(call: &CallStop, clock: i32, at_ns: u64) -> u64 {
     let now = match clock {
         libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID => return at_ns,
         libc::CLOCK_MONOTONIC => Some(call.entry_ns.cast_unsigned()),

@@ -1,13 +1,11 @@
-//! Calls that wait for descriptors: poll, select, epoll and their variants, and io_uring's waiting call.
+//! Calls that wait for descriptors: poll, select, epoll and their variants.
 
 use super::time::{Resolution, timeout, timeout_return};
 use super::{CallStop, Outcome};
 use crate::evidence::{Arg, PollEntry, TimeForm};
 use crate::record::syscalls::names::flags;
 use crate::record::syscalls::names::signal;
-use crate::record::syscalls::names::wait::{
-    EPOLL_EVENTS, EPOLL_FLAGS, EPOLL_OPERATIONS, IO_URING_ENTER_FLAGS, POLL_EVENTS,
-};
+use crate::record::syscalls::names::wait::{EPOLL_EVENTS, EPOLL_FLAGS, EPOLL_OPERATIONS, POLL_EVENTS};
 
 /// Entries of a `poll` set that are read: beyond it the set is not decoded.
 const POLL_LIMIT: u64 = 4096;
@@ -60,9 +58,14 @@ fn poll_set(call: &CallStop, returned: bool) -> Arg {
 
 /// A signal mask passed by address, or NULL.
 pub fn signal_mask(call: &CallStop, i: usize) -> Arg {
-    match call.memory.word(call.raw[i]) {
-        Some(mask) if call.raw[i] != 0 => Arg::Symbol(signal::set(mask)),
-        _ => call.pointer(i),
+    signal_set(call, call.raw[i])
+}
+
+/// The signal mask at this address.
+pub fn signal_set(call: &CallStop, at: u64) -> Arg {
+    match call.memory.word(at) {
+        Some(mask) if at != 0 => Arg::Symbol(signal::set(mask)),
+        _ => Arg::Pointer(at),
     }
 }
 
@@ -91,11 +94,7 @@ fn mask_argument(call: &CallStop) -> Arg {
     let (Some(mask), Some(size), true) = (call.memory.word(at), call.memory.word(at.wrapping_add(8)), at != 0) else {
         return call.pointer(5);
     };
-    let mask = match call.memory.word(mask) {
-        Some(set) if mask != 0 => Arg::Symbol(signal::set(set)),
-        _ => Arg::Pointer(mask),
-    };
-    Arg::Struct(vec![("sigmask".into(), mask), ("sigsetsize".into(), Arg::Int(size.cast_signed()))])
+    Arg::Struct(vec![("sigmask".into(), signal_set(call, mask)), ("sigsetsize".into(), Arg::Int(size.cast_signed()))])
 }
 
 fn fd_set(call: &CallStop, i: usize) -> Arg {
@@ -174,14 +173,4 @@ fn events(call: &CallStop, at: u64, count: u64) -> Option<Vec<(u32, u64)>> {
         (u32::from_ne_bytes(std::array::from_fn(|i| b[i])), u64::from_ne_bytes(std::array::from_fn(|i| data[i])))
     };
     Some(bytes.chunks_exact(EPOLL_EVENT_BYTES).map(event).collect())
-}
-
-pub fn io_uring_setup(call: &CallStop) -> Vec<Arg> {
-    vec![call.unsigned(0), call.pointer(1)]
-}
-
-/// The ring itself is shared memory and is not read.
-pub fn io_uring_enter(call: &CallStop) -> Vec<Arg> {
-    let flags = call.flags(3, IO_URING_ENTER_FLAGS, "IORING_ENTER_???");
-    vec![call.fd(0), call.unsigned(1), call.unsigned(2), flags, call.pointer(4), call.size(5)]
 }

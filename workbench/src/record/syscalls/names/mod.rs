@@ -2,6 +2,7 @@
 //!
 //! Unknown values are written as strace does: `0x40 /* MSG_??? */`, so that nothing is lost.
 
+pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod wait;

@@ -79,11 +79,3 @@ pub const CLOSE_RANGE_FLAGS: Names = &[("CLOSE_RANGE_UNSHARE", 1 << 1), ("CLOSE_
 pub const SPLICE_FLAGS: Names = names![SPLICE_F_MOVE, SPLICE_F_NONBLOCK, SPLICE_F_MORE, SPLICE_F_GIFT];
 /// Flags of `execveat`.
 pub const EXECVEAT_FLAGS: Names = names![AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH];
-/// Flags of `io_uring_enter` (linux/io_uring.h).
-pub const IO_URING_ENTER_FLAGS: Names = &[
-    ("IORING_ENTER_GETEVENTS", 1),
-    ("IORING_ENTER_SQ_WAKEUP", 1 << 1),
-    ("IORING_ENTER_SQ_WAIT", 1 << 2),
-    ("IORING_ENTER_EXT_ARG", 1 << 3),
-    ("IORING_ENTER_REGISTERED_RING", 1 << 4),
-];

@@ -1,0 +1,281 @@
+//! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
+
+use super::objects::{Kind, ObjectId, Objects, has_symbol, setting_ns};
+use super::options::Name;
+use super::rings;
+use crate::evidence::{Arg, Call, Evidence, Signal};
+use crate::verdict::Mechanism;
+
+/// Something that let a process go on.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// When.
+    pub t_ns: i64,
+    /// Since when the thread had waited for it.
+    pub since_ns: i64,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Index of the call that returned, if one did.
+    pub call: Option<usize>,
+    /// What.
+    pub what: What,
+}
+
+/// The ways to go on.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A timer of the program, or one that it set on a socket, ran out.
+    RanOut(RanOut),
+    /// Descriptors were ready, or a blocking call on one came back.
+    Ready(Vec<ObjectId>),
+    /// Another thread woke this one.
+    Woken,
+    /// A call was refused at once.
+    Refused,
+    /// A child ended.
+    Child(u32),
+    /// A signal was delivered: index into the evidence, and the timer that sent it, if one did.
+    Signal(usize, Option<RanOut>),
+}
+
+/// A timer that ran out.
+#[derive(Debug, Clone)]
+pub struct RanOut {
+    /// Which.
+    pub mechanism: Mechanism,
+    /// When it was armed.
+    pub armed_at_ns: i64,
+    /// For how long.
+    pub armed_for_ns: u64,
+    /// Index of the call that armed it.
+    pub armed_by: usize,
+    /// What was waited for at the same time.
+    pub waited_for: Vec<ObjectId>,
+}
+
+/// Signals that tell a process about its children, its terminal or its own scheduler: they end no wait of ours.
+const HOUSEKEEPING: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG"];
+
+/// Everything that happened to the command's processes, in order.
+pub fn happenings(evidence: &Evidence, objects: &Objects) -> Vec<Happening> {
+    let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(evidence, objects, index, call));
+    let signals = evidence.signals.iter().enumerate().filter_map(|(index, signal)| of_signal(evidence, index, signal));
+    let mut all: Vec<Happening> = calls.chain(signals).collect();
+    all.sort_by_key(|h| (h.t_ns, h.call));
+    all
+}
+
+fn of_call(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<Happening> {
+    let t_ns = call.exit_ns?;
+    let what = what(evidence, objects, index, call, t_ns)?;
+    Some(Happening { t_ns, since_ns: call.entry_ns, pid: call.pid, tid: call.tid, call: Some(index), what })
+}
+
+fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
+    if is_interrupted(call) {
+        return None;
+    }
+    if let Some(fired) = timerfd(evidence, objects, index, call) {
+        return Some(What::RanOut(fired));
+    }
+    match call.name.as_str() {
+        "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => {
+            looked(objects, index, call)
+        }
+        "nanosleep" | "clock_nanosleep" => call.value().and(ran_out(objects, index, call)),
+        "futex" | "futex_wait" | "futex_waitv" | "mq_timedreceive" | "mq_timedsend" | "semtimedop" => {
+            match call.error() {
+                Some("ETIMEDOUT") => ran_out(objects, index, call),
+                Some("EAGAIN") if call.name == "semtimedop" => ran_out(objects, index, call),
+                Some(_) => None,
+                None => Some(What::Woken),
+            }
+        }
+        "io_uring_enter" => ring(objects, index, call),
+        "recvmmsg" if is_over(call, t_ns) => ran_out(objects, index, call),
+        "rt_sigtimedwait" => match call.error() {
+            Some("EAGAIN") => ran_out(objects, index, call),
+            Some(_) => None,
+            None => taken(evidence, index, call),
+        },
+        "restart_syscall" => resumed(evidence, objects, index, call),
+        "wait4" | "waitid" => child(call),
+        "read" | "readv" | "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" | "connect" | "sendto"
+        | "sendmsg" | "sendmmsg" | "write" | "writev" | "sendfile" | "splice" => {
+            on_descriptor(objects, index, call, t_ns)
+        }
+        "bind" | "listen" | "socket" => call.error().map(|_| What::Refused),
+        _ => None,
+    }
+}
+
+/// Whether a signal ended a call.
+pub fn is_interrupted(call: &Call) -> bool {
+    matches!(
+        call.error(),
+        Some("EINTR" | "ERESTARTSYS" | "ERESTARTNOINTR" | "ERESTARTNOHAND" | "ERESTART_RESTARTBLOCK")
+    )
+}
+
+/// A look at descriptors. One that found nothing at once was no wait.
+fn looked(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+    match call.value()? {
+        0 if call.timeout_ns() == Some(Some(0)) => None,
+        0 => ran_out(objects, index, call),
+        _ => Some(What::Ready(objects.ready(index).to_vec())),
+    }
+}
+
+/// What an io_uring had done: a timeout that ran out, or operations on descriptors.
+fn ring(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+    if call.error() == Some("ETIME") {
+        return ran_out(objects, index, call);
+    }
+    let completed = objects.completed(index);
+    let ready: Vec<ObjectId> = completed.iter().filter_map(|completed| completed.op.object).collect();
+    rings::ran_out(completed).map(What::RanOut).or_else(|| (!ready.is_empty()).then_some(What::Ready(ready)))
+}
+
+/// `recvmmsg` looks at its timeout when a datagram has come, and returns what there is (recvmmsg(2), BUGS).
+fn is_over(call: &Call, t_ns: i64) -> bool {
+    let is_after = |ns: u64| t_ns - call.entry_ns >= i64::try_from(ns).unwrap_or(i64::MAX);
+    call.timeout_ns().flatten().is_some_and(is_after) && call.value().is_some()
+}
+
+/// A call's own timeout ran out.
+fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+    let armed_for_ns = call.timeout_ns()??;
+    Some(What::RanOut(RanOut {
+        mechanism: Mechanism::Wait(if call.name == "io_uring_enter" { "io_uring".into() } else { call.name.clone() }),
+        armed_at_ns: call.entry_ns,
+        armed_for_ns,
+        armed_by: index,
+        waited_for: objects.waited_for(index),
+    }))
+}
+
+/// A timerfd was among what was ready, or was read.
+fn timerfd(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<RanOut> {
+    let read = (call.name == "read" && call.value().is_some()).then(|| objects.first_of(index)).flatten();
+    let mut ready = objects.ready(index).iter().copied().chain(read);
+    let timer = ready.find(|id| objects.get(*id).kind == Kind::TimerFd)?;
+    let (armed_by, armed_for_ns) = objects.get(timer).armed?;
+    let armed_at_ns = evidence.calls[armed_by].entry_ns;
+    let waited_for = objects.waited_for(index).into_iter().filter(|id| *id != timer).collect();
+    Some(RanOut { mechanism: Mechanism::Timer("timerfd".into()), armed_at_ns, armed_for_ns, armed_by, waited_for })
+}
+
+/// `wait4` and `waitid`: which child.
+fn child(call: &Call) -> Option<What> {
+    let pid = match call.name.as_str() {
+        "wait4" => call.value().filter(|pid| *pid > 0)?,
+        _ => call.args.iter().find_map(|arg| match arg {
+            Arg::Struct(members) => members.iter().find_map(|(name, value)| match value {
+                Arg::Int(pid) if name == "si_pid" => Some(*pid),
+                _ => None,
+            }),
+            _ => None,
+        })?,
+    };
+    u32::try_from(pid).ok().map(What::Child)
+}
+
+/// A signal that was waited for instead of being delivered.
+fn taken(evidence: &Evidence, index: usize, call: &Call) -> Option<What> {
+    let is_timer = call.args.iter().any(|arg| match arg {
+        Arg::Struct(members) => members.iter().any(|(_, v)| matches!(v, Arg::Symbol(s) if s == "SI_TIMER")),
+        _ => false,
+    });
+    let is_alarm = has_symbol(call, "[ALRM") || call.value() == Some(i64::from(libc::SIGALRM));
+    let arms: &[&str] = if is_timer {
+        &["timer_settime"]
+    } else if is_alarm {
+        &["alarm", "setitimer"]
+    } else {
+        &[]
+    };
+    Some(armed(evidence, call.pid, arms, call.entry_ns.max(call.exit_ns?)).map_or(What::Woken, |mut fired| {
+        fired.waited_for = Vec::new();
+        let _ = index;
+        What::RanOut(fired)
+    }))
+}
+
+/// A wait that was stopped and taken up again: what is left of it counts with its beginning.
+fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
+    let Some(Arg::Resumes(name)) = call.args.last() else { return None };
+    let earlier = evidence.calls[..index].iter().rposition(|c| c.tid == call.tid && c.name == *name)?;
+    let first = &evidence.calls[earlier];
+    match call.value() {
+        Some(0) => ran_out(objects, earlier, first),
+        Some(_) => Some(What::Ready(objects.waited_for(earlier))),
+        None => (call.error() == Some("ETIMEDOUT")).then(|| ran_out(objects, earlier, first)).flatten(),
+    }
+}
+
+/// A call on one descriptor that may have blocked.
+fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
+    let id = objects.first_of(index)?;
+    let object = objects.get(id);
+    let took_ns = t_ns - call.entry_ns;
+    let is_sending = matches!(call.name.as_str(), "connect" | "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
+    let (name, mechanism) = match is_sending {
+        true => (Name::SendTimeout, Mechanism::SendTimeout),
+        false => (Name::ReceiveTimeout, Mechanism::ReceiveTimeout),
+    };
+    // Never early by more than a jiffy, which is 10 ms at most.
+    let set = object.options.at(name, index).filter(|(ns, _)| took_ns.saturating_add(10_000_000) >= *ns as i64);
+    let found_nothing = matches!(call.error(), Some("EAGAIN" | "EINPROGRESS" | "EALREADY"));
+    match (set, found_nothing) {
+        (Some((armed_for_ns, _)), true) => {
+            let waited_for = vec![id];
+            let armed_at_ns = call.entry_ns;
+            return Some(What::RanOut(RanOut { mechanism, armed_at_ns, armed_for_ns, armed_by: index, waited_for }));
+        }
+        (_, true) => return None,
+        _ => {}
+    }
+    match (object.kind, call.name.as_str()) {
+        (Kind::Unknown, _) => None,
+        // Sends nothing and waits for nothing (udp(7)).
+        (Kind::Udp, "connect") if call.error().is_none() => None,
+        // Sending comes back at once, as a rule, and says nothing.
+        (_, "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev" | "sendfile" | "splice")
+            if call.error().is_none() =>
+        {
+            None
+        }
+        _ => Some(What::Ready(vec![id])),
+    }
+}
+
+fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happening> {
+    if HOUSEKEEPING.contains(&signal.name.as_str()) || signal.sender_pid == Some(signal.pid) {
+        return None;
+    }
+    let arms: &[&str] = match (signal.name.as_str(), signal.code.as_str()) {
+        ("SIGALRM", "SI_KERNEL") => &["alarm", "setitimer"],
+        (_, "SI_TIMER") => &["timer_settime"],
+        _ => &[],
+    };
+    let timer = armed(evidence, signal.pid, arms, signal.t_ns);
+    let (t_ns, pid, tid) = (signal.t_ns, signal.pid, signal.tid);
+    Some(Happening { t_ns, since_ns: t_ns, pid, tid, call: None, what: What::Signal(index, timer) })
+}
+
+/// The newest timer that one of these calls armed in a process before `t_ns`, and that was due by then.
+fn armed(evidence: &Evidence, pid: u32, arms: &[&str], t_ns: i64) -> Option<RanOut> {
+    let of_process = |call: &&(usize, &Call)| call.1.pid == pid && call.1.entry_ns <= t_ns;
+    let calls: Vec<(usize, &Call)> = evidence.calls.iter().enumerate().collect();
+    let (armed_by, call) = *calls
+        .iter()
+        .rev()
+        .filter(of_process)
+        .find(|(_, call)| arms.contains(&call.name.as_str()) && setting_ns(call).is_some())?;
+    let armed_for_ns = setting_ns(call)?;
+    let name = if call.name == "timer_settime" { "timer_create" } else { &call.name };
+    let mechanism = Mechanism::Timer(name.to_owned());
+    Some(RanOut { mechanism, armed_at_ns: call.entry_ns, armed_for_ns, armed_by, waited_for: Vec::new() })
+}

@@ -1,0 +1,17 @@
+//! From evidence to what ended the command. Reads what the recorders saw; never a command line, never a tool's name.
+
+mod case;
+mod end;
+mod happenings;
+mod kernel;
+mod network;
+mod next;
+mod objects;
+mod options;
+mod resolver;
+mod rings;
+mod trace;
+mod waits;
+mod words;
+
+pub use end::ended_by;

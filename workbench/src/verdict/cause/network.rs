@@ -1,0 +1,236 @@
+//! What came back on a socket: a reset, a FIN, data, an ICMP error, or an errno of the kernel's own.
+
+use super::case::{Case, FIN, RST, SYN, flags, seen};
+use super::happenings::Happening;
+use super::kernel;
+use super::objects::{Kind, ObjectId};
+use super::resolver;
+use crate::evidence::{Arg, Call};
+use crate::timeline::{Content, EvidenceRef, Fate, Flight};
+use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
+
+/// What the calls on a socket said from some moment on.
+#[derive(Debug, Default)]
+struct Told {
+    /// An errno and the call that said it.
+    error: Option<(String, usize)>,
+    /// A read that returned 0.
+    end: Option<usize>,
+    /// Anything else that came: data, a connection.
+    success: Option<usize>,
+}
+
+/// What came back on a socket at `happening`, as far as the process looked before `limit_ns`. `None` if nothing did.
+pub fn came_back(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns: i64) -> Option<EndedBy> {
+    let told = told(case, id, happening, limit_ns);
+    let t_ns = happening.t_ns;
+    if let Some((errno, call)) = &told.error {
+        return Some(failed(case, id, errno, *call, t_ns));
+    }
+    if let Some(call) = told.end {
+        return Some(ended(case, id, call, t_ns));
+    }
+    if case.objects.get(id).kind == Kind::Udp && resolver::is_name_server(case, id) {
+        return Some(resolver::answered(case, id, t_ns));
+    }
+    let call = told.success.or(happening.call)?;
+    Some(answered(case, id, call, t_ns))
+}
+
+fn told(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns: i64) -> Told {
+    let mut told = Told::default();
+    let first = happening.call.unwrap_or(0);
+    for (index, call) in case.evidence.calls.iter().enumerate().skip(first) {
+        let is_in_time = call.exit_ns.is_some_and(|exit| exit >= happening.t_ns && exit <= limit_ns);
+        if call.pid != happening.pid || !is_in_time {
+            continue;
+        }
+        let of_ring = case.objects.completed(index).iter().filter(|completed| completed.op.object == Some(id));
+        if let Some(errno) = of_ring.filter_map(|completed| completed.error.clone()).next_back() {
+            told.error = Some((errno, index));
+        }
+        if case.objects.first_of(index) != Some(id) {
+            continue;
+        }
+        match said(call) {
+            Some(Said::Error(errno)) => told.error = Some((errno, index)),
+            Some(Said::End) => told.end = told.end.or(Some(index)),
+            Some(Said::Success) => told.success = Some(index),
+            None => {}
+        }
+    }
+    told
+}
+
+enum Said {
+    Error(String),
+    End,
+    Success,
+}
+
+fn said(call: &Call) -> Option<Said> {
+    match call.name.as_str() {
+        "getsockopt" => socket_error(call).map(|errno| if errno == "0" { Said::Success } else { Said::Error(errno) }),
+        "read" | "readv" | "recvfrom" | "recvmsg" | "recvmmsg" => match (call.error(), call.value()) {
+            (Some("EAGAIN" | "EINTR" | "ERESTARTSYS"), _) => None,
+            (Some(errno), _) => Some(Said::Error(errno.to_owned())),
+            (None, Some(0)) => Some(Said::End),
+            (None, _) => Some(Said::Success),
+        },
+        "connect" | "sendto" | "sendmsg" | "write" | "writev" | "accept" | "accept4" | "sendfile" => match call.error()
+        {
+            Some("EAGAIN" | "EINPROGRESS" | "EALREADY" | "EISCONN" | "EINTR" | "ERESTARTSYS") => None,
+            Some(errno) => Some(Said::Error(errno.to_owned())),
+            None => (call.name == "connect" || call.name.starts_with("accept")).then_some(Said::Success),
+        },
+        _ => None,
+    }
+}
+
+/// SO_ERROR as `getsockopt` stored it: an errno's name, or `0`.
+fn socket_error(call: &Call) -> Option<String> {
+    let is_asked = super::objects::has_symbol(call, "SO_ERROR") && call.value().is_some();
+    call.args.iter().filter(|_| is_asked).find_map(|arg| match arg {
+        Arg::List(list) => match list.first()? {
+            Arg::Symbol(name) => Some(name.clone()),
+            Arg::Int(0) => Some("0".into()),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// An errno: who said it first, a packet or the kernel?
+fn failed(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) -> EndedBy {
+    let begun_ns = begun_ns(case, id, call);
+    let told = EvidenceRef::Call(call);
+    let icmp = case.icmp_about(id, begun_ns, t_ns).filter(|_| errno != "ETIMEDOUT");
+    // A kernel whose neighbour does not answer sends the error to itself (ipv4_link_failure, net/ipv4/route.c).
+    let is_own = icmp.is_some_and(|(flight, _)| flight.from == case.host() && flight.to == case.host());
+    if is_own && kernel::asked_neighbour(case, begun_ns, t_ns).is_some() {
+        return kernel::no_neighbour(case, id, call, t_ns);
+    }
+    if let Some((flight, kind)) = icmp {
+        return by_packet(case, id, flight, Mechanism::Icmp(kind.to_owned()), told, t_ns);
+    }
+    match errno {
+        "ECONNREFUSED" | "ECONNRESET" | "EPIPE" => {
+            match case.last_arrived(id, t_ns, |flight| flags(flight) & RST != 0) {
+                Some(flight) => by_packet(case, id, flight, Mechanism::Reset, told, t_ns),
+                None => match case.last_arrived(id, t_ns, |flight| flags(flight) & FIN != 0) {
+                    Some(flight) if errno == "EPIPE" => by_packet(case, id, flight, Mechanism::Fin, told, t_ns),
+                    _ => refused_locally(case, id, errno, call, t_ns),
+                },
+            }
+        }
+        "ETIMEDOUT" => kernel::timed_out(case, id, call, t_ns),
+        "EHOSTUNREACH" | "EHOSTDOWN" if kernel::asked_neighbour(case, begun_ns, t_ns).is_some() => {
+            kernel::no_neighbour(case, id, call, t_ns)
+        }
+        _ => refused_locally(case, id, errno, call, t_ns),
+    }
+}
+
+/// When what failed had begun: the connect, else the socket.
+fn begun_ns(case: &Case<'_>, id: ObjectId, call: usize) -> i64 {
+    let object = case.objects.get(id);
+    case.evidence.calls[object.connect.unwrap_or(object.made_by).min(call)].entry_ns
+}
+
+/// A packet had the last word.
+fn by_packet(
+    case: &Case<'_>,
+    id: ObjectId,
+    flight: &Flight,
+    mechanism: Mechanism,
+    told: EvidenceRef,
+    t_ns: i64,
+) -> EndedBy {
+    let who = sender(case, flight);
+    let what = match &mechanism {
+        Mechanism::Reset => "a RST".to_owned(),
+        Mechanism::Fin => "a FIN".to_owned(),
+        Mechanism::Icmp(kind) => format!("ICMP {kind}"),
+        other => other.name(),
+    };
+    let at = flight.arrived_ns.unwrap_or(t_ns);
+    let place = case.place(id);
+    let is_refusal = !kernel::is_established(case, id, t_ns);
+    let words = match (&mechanism, is_refusal) {
+        (Mechanism::Fin, _) => format!("{who} closed the connection with {place} (FIN)"),
+        (Mechanism::Reset, true) => format!("{who} refused the connection to {place} with {what}"),
+        (Mechanism::Reset, false) => format!("{who} broke the connection with {place} off with {what}"),
+        _ => format!("{who} answered what was sent to {place} with {what}"),
+    };
+    EndedBy {
+        evidence: seen(flight).into_iter().chain([told]).collect(),
+        ..plain(Party::Peer, mechanism, who, at.min(t_ns), words)
+    }
+}
+
+/// The host that sent a packet: a router's ICMP error comes from the router.
+fn sender(case: &Case<'_>, flight: &Flight) -> String {
+    let address =
+        flight.addresses.map(|(from, _)| case.names.owner(from).map_or_else(|| from.to_string(), str::to_owned));
+    address.unwrap_or_else(|| flight.from.clone())
+}
+
+/// The kernel refused without asking anybody.
+fn refused_locally(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) -> EndedBy {
+    let asked = &case.evidence.calls[call].name;
+    let words = format!("the kernel of {} refused {asked} to {} at once: {errno}", case.host(), case.place(id));
+    let mut found = plain(Party::Kernel, Mechanism::Route(errno.to_owned()), case.host().to_owned(), t_ns, words);
+    found.evidence = vec![EvidenceRef::Call(call)];
+    found.confidence = if case.flow(id).is_some() { Confidence::Likely } else { Confidence::Certain };
+    found
+}
+
+/// A read returned 0.
+fn ended(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
+    let told = EvidenceRef::Call(call);
+    match case.last_arrived(id, t_ns, |flight| flags(flight) & FIN != 0) {
+        Some(flight) => by_packet(case, id, flight, Mechanism::Fin, told, t_ns),
+        None => {
+            let words = format!("{} was closed", case.place(id));
+            let mut found = plain(Party::Peer, Mechanism::Fin, case.place(id), t_ns, words);
+            found.evidence = vec![told];
+            found.confidence = Confidence::Likely;
+            found
+        }
+    }
+}
+
+/// What was asked for came.
+fn answered(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
+    let place = case.place(id);
+    let carries = |flight: &Flight| match &flight.content {
+        Content::Tcp(segment) => segment.payload_len > 0 || segment.flags & SYN != 0,
+        _ => true,
+    };
+    let last = case.last_arrived(id, t_ns, |flight| flight.fate == Fate::Arrived && carries(flight));
+    let words = match last.map(flags) {
+        Some(flags) if flags & SYN != 0 => format!("{place} accepted the connection"),
+        _ => format!("{place} answered"),
+    };
+    let who = last.map_or_else(|| place.clone(), |flight| sender(case, flight));
+    let mut found = plain(Party::Peer, Mechanism::Data, who, t_ns, words);
+    found.evidence = last.map(seen).into_iter().flatten().chain([EvidenceRef::Call(call)]).collect();
+    found
+}
+
+/// A cause that no timer is part of.
+pub fn plain(party: Party, mechanism: Mechanism, who: String, fired_at_ns: i64, words: String) -> EndedBy {
+    EndedBy {
+        party,
+        mechanism,
+        who,
+        armed_at_ns: None,
+        armed_for_ns: None,
+        fired_at_ns,
+        evidence: Vec::new(),
+        confidence: Confidence::Certain,
+        words,
+        next: None,
+        also: Vec::new(),
+    }
+}

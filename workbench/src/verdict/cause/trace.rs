@@ -1,0 +1,148 @@
+//! Backwards from an end to its cause: the last thing that let the process go on, and what lies behind that.
+
+use super::case::Case;
+use super::happenings::{Happening, What};
+use super::network::{came_back, plain};
+use super::objects::{Kind, ObjectId};
+use super::waits::{alarmed, gave_up};
+use crate::timeline::EvidenceRef;
+use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
+
+/// A wait shorter than this that ran out is how a program is written (a runtime's scheduler, a spin with pauses), unless
+/// there is nothing else.
+const NOTABLE_NS: i64 = 20_000_000;
+
+/// How long after one thread's news another thread may act on it.
+const HANDED_ON_NS: i64 = 50_000_000;
+
+/// Steps back at most: from a process to the one that ended it, from a thread to the one that woke it.
+const DEPTH: usize = 16;
+
+/// What ended process `pid` at `t_ns`.
+pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+    let process = case.evidence.processes.iter().find(|p| p.tid == pid)?;
+    if let Some(name) = &process.killed_by {
+        let lethal = case.happenings.iter().rev().find(|h| match &h.what {
+            What::Signal(index, _) => h.pid == pid && h.t_ns <= t_ns && case.evidence.signals[*index].name == *name,
+            _ => false,
+        });
+        return Some(match lethal {
+            Some(happening) => signalled(case, happening, depth),
+            None => killed_unseen(case, pid, name, t_ns, depth),
+        });
+    }
+    before(case, pid, t_ns, depth)
+}
+
+/// SIGKILL shows in no stop of its victim: who sent it shows in the sender's call.
+fn killed_unseen(case: &Case<'_>, pid: u32, name: &str, t_ns: i64, depth: usize) -> EndedBy {
+    let sent = case.evidence.calls.iter().enumerate().rev().find(|(_, call)| {
+        let is_kill = matches!(call.name.as_str(), "kill" | "tkill" | "tgkill");
+        is_kill && call.pid != pid && call.entry_ns <= t_ns && t_ns - call.entry_ns <= HANDED_ON_NS
+    });
+    let behind = sent.filter(|_| depth < DEPTH).and_then(|(_, call)| before(case, call.pid, call.entry_ns, depth + 1));
+    behind.unwrap_or_else(|| {
+        let who = case.process(pid);
+        let words = format!("{who} was killed by {name}");
+        plain(Party::Tool, Mechanism::Signal(name.to_owned()), who, t_ns, words)
+    })
+}
+
+/// What let process `pid` go on last before `t_ns`.
+pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+    let mut weak: Option<&Happening> = None;
+    for happening in case.happenings.iter().rev().filter(|h| h.pid == pid && h.t_ns <= t_ns) {
+        if let What::RanOut(_) = happening.what
+            && happening.t_ns - happening.since_ns < NOTABLE_NS
+        {
+            weak = weak.or(Some(happening));
+            continue;
+        }
+        if let Some(found) = explain(case, happening, t_ns, depth) {
+            return Some(found);
+        }
+    }
+    weak.and_then(|happening| explain(case, happening, t_ns, depth)).or_else(|| last_child(case, pid, t_ns, depth))
+}
+
+/// A process that waited for nothing else may have waited for a child in a way that is not recorded.
+fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+    let processes = case.evidence.processes.iter();
+    let own: Vec<u32> = processes.clone().filter(|p| p.pid == pid).map(|p| p.tid).collect();
+    let children = processes.filter(|p| p.tid == p.pid && p.pid != pid && own.contains(&p.parent_tid));
+    let ended = children.filter_map(|p| Some((p.end_ns.filter(|end| *end <= t_ns)?, p.pid)));
+    let (end_ns, child) = ended.max().filter(|_| depth < DEPTH)?;
+    end_of(case, child, end_ns, depth + 1)
+}
+
+fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, depth: usize) -> Option<EndedBy> {
+    if depth > DEPTH {
+        return None;
+    }
+    match &happening.what {
+        What::RanOut(ran_out) => Some(gave_up(case, happening, ran_out)),
+        What::Signal(..) => Some(signalled(case, happening, depth)),
+        What::Child(pid) => end_of(case, *pid, happening.t_ns, depth + 1),
+        What::Woken => handed_on(case, happening, depth),
+        What::Refused => None,
+        What::Ready(ready) => answered(case, happening, ready, limit_ns, depth),
+    }
+}
+
+fn answered(
+    case: &Case<'_>,
+    happening: &Happening,
+    ready: &[ObjectId],
+    limit_ns: i64,
+    depth: usize,
+) -> Option<EndedBy> {
+    let is_network = |id: &&ObjectId| matches!(case.objects.get(**id).kind, Kind::Tcp | Kind::Udp);
+    let mut found: Vec<EndedBy> =
+        ready.iter().filter(is_network).filter_map(|id| came_back(case, *id, happening, limit_ns)).collect();
+    // An error says more than an answer.
+    found.sort_by_key(|found| found.mechanism == Mechanism::Data);
+    let first = (!found.is_empty()).then(|| found.swap_remove(0));
+    first.or_else(|| {
+        let is_internal =
+            ready.iter().any(|id| matches!(case.objects.get(*id).kind, Kind::Internal | Kind::SignalFd | Kind::Ring));
+        is_internal.then(|| handed_on(case, happening, depth)).flatten()
+    })
+}
+
+/// Another thread or process had news, and woke this one.
+fn handed_on(case: &Case<'_>, woken: &Happening, depth: usize) -> Option<EndedBy> {
+    let recent = case.happenings.iter().rev().filter(|h| {
+        h.tid != woken.tid
+            && h.t_ns <= woken.t_ns
+            && woken.t_ns - h.t_ns <= HANDED_ON_NS
+            && h.t_ns - h.since_ns < i64::MAX
+    });
+    let mut others = recent.filter(|h| !matches!(h.what, What::Woken | What::Refused) && !is_short(h));
+    others.find_map(|h| explain(case, h, woken.t_ns, depth + 1))
+}
+
+fn is_short(happening: &Happening) -> bool {
+    matches!(happening.what, What::RanOut(_)) && happening.t_ns - happening.since_ns < NOTABLE_NS
+}
+
+/// A signal: a timer's, or another process's, which had its own reason.
+fn signalled(case: &Case<'_>, happening: &Happening, depth: usize) -> EndedBy {
+    let What::Signal(index, timer) = &happening.what else { unreachable!("only signals are asked about") };
+    let signal = &case.evidence.signals[*index];
+    if let Some(timer) = timer {
+        return alarmed(case, happening, timer);
+    }
+    let sender = signal.sender_pid.filter(|sender| *sender != signal.pid && *sender != 0);
+    let behind = sender.filter(|_| depth < DEPTH).and_then(|sender| before(case, sender, happening.t_ns, depth + 1));
+    if let Some(mut found) = behind {
+        found.evidence.push(EvidenceRef::Signal(*index));
+        return found;
+    }
+    let who = case.process(signal.pid);
+    let from = sender.map_or(String::new(), |sender| format!(" from {}", case.process(sender)));
+    let words = format!("{who} got {}{from}", signal.name);
+    let mut found = plain(Party::Tool, Mechanism::Signal(signal.name.clone()), who, happening.t_ns, words);
+    found.evidence = vec![EvidenceRef::Signal(*index)];
+    found.confidence = if sender.is_some() { Confidence::Certain } else { Confidence::Likely };
+    found
+}

@@ -1,0 +1,236 @@
+//! A wait of the program ran out: one by itself, or the last of several that kept a deadline.
+
+use super::case::Case;
+use super::happenings::{Happening, RanOut, What, is_interrupted};
+use super::network::plain;
+use super::next::next;
+use super::objects::Kind;
+use super::resolver;
+use super::words::{seconds, several};
+use crate::timeline::{EvidenceRef, asked_for, duration};
+use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
+
+/// What programs round their own timeouts to.
+const GRAIN_NS: u64 = 10_000_000;
+
+/// A wait that ended a process's patience.
+pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
+    let chain = chain(case, at);
+    if ran_out.waited_for.iter().any(|id| resolver::is_name_server(case, *id)) {
+        return resolver_gave_up(case, at, &chain);
+    }
+    if let Some(found) = shared_due(case, at, ran_out) {
+        return EndedBy { next: next(case, ran_out, at.t_ns), ..found };
+    }
+    let is_whole = ran_out.armed_for_ns.is_multiple_of(GRAIN_NS) && chain.len() == 1;
+    let is_wait = matches!(ran_out.mechanism, Mechanism::Wait(_));
+    let mut found = if is_whole || !is_wait { single(case, at, ran_out) } else { deadline(case, at, ran_out, &chain) };
+    found.next = next(case, ran_out, at.t_ns);
+    found
+}
+
+/// The waits of one thread that ran out one after another, the last first, with nothing in between that was waited for.
+fn chain<'a>(case: &'a Case<'_>, last: &Happening) -> Vec<(&'a Happening, &'a RanOut)> {
+    let of_thread = case.happenings.iter().rev().filter(|h| h.tid == last.tid && h.t_ns <= last.t_ns);
+    let is_sleep = |ran_out: &RanOut| ran_out.waited_for.is_empty();
+    let mut chain: Vec<(&Happening, &RanOut)> = Vec::new();
+    for happening in of_thread {
+        match &happening.what {
+            What::RanOut(ran_out) if !matches!(ran_out.mechanism, Mechanism::Timer(_)) => {
+                if chain.first().is_some_and(|(_, first)| is_sleep(first) != is_sleep(ran_out)) {
+                    break;
+                }
+                chain.push((happening, ran_out));
+            }
+            // Refused or ready at once: nothing that anybody waited for.
+            What::Refused => {}
+            What::Ready(_) if is_glance(case, happening) => {}
+            _ => break,
+        }
+    }
+    chain
+}
+
+/// A look at descriptors that would not have waited.
+fn is_glance(case: &Case<'_>, happening: &Happening) -> bool {
+    happening.call.is_some_and(|index| case.evidence.calls[index].timeout_ns() == Some(Some(0)))
+}
+
+/// One timer, armed for a length of time that somebody chose.
+fn single(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
+    let who = case.process(at.pid);
+    let what = match &ran_out.mechanism {
+        Mechanism::Wait(call) => format!("its {call} ran out"),
+        Mechanism::Timer(call) => format!("its timer ({call}) fired"),
+        other => format!("its {} ran out", other.name()),
+    };
+    let (took, armed) = (seconds(at.t_ns - ran_out.armed_at_ns), duration(ran_out.armed_for_ns));
+    let words = match is_sleep(&ran_out.mechanism) {
+        true => format!("{who} went on after {took}: it had slept, for {armed}"),
+        false => format!("{who} gave up after {took}: {what}, armed for {armed}"),
+    };
+    let mut found = plain(Party::Tool, ran_out.mechanism.clone(), who, at.t_ns, words);
+    found.armed_at_ns = Some(ran_out.armed_at_ns);
+    found.armed_for_ns = Some(ran_out.armed_for_ns);
+    found.evidence = vec![EvidenceRef::Call(ran_out.armed_by)];
+    found.evidence.extend(at.call.filter(|call| *call != ran_out.armed_by).map(EvidenceRef::Call));
+    if let What::Signal(index, _) = at.what {
+        found.evidence.push(EvidenceRef::Signal(index));
+    }
+    found
+}
+
+fn is_sleep(mechanism: &Mechanism) -> bool {
+    matches!(mechanism, Mechanism::Wait(call) if call == "nanosleep" || call == "clock_nanosleep")
+}
+
+/// A signal that a timer sent.
+pub fn alarmed(case: &Case<'_>, at: &Happening, timer: &RanOut) -> EndedBy {
+    let mut found = single(case, at, timer);
+    let ongoing = RanOut { waited_for: waiting_then(case, at), ..timer.clone() };
+    found.next = next(case, &ongoing, at.t_ns);
+    found
+}
+
+/// What a process was waiting for when a signal came.
+fn waiting_then(case: &Case<'_>, at: &Happening) -> Vec<usize> {
+    let calls = case.evidence.calls.iter().enumerate().rev();
+    let mut of_process = calls.filter(|(_, call)| call.pid == at.pid && call.entry_ns <= at.t_ns);
+    // The tracer sees the call return before it sees the signal.
+    let interrupted =
+        of_process.find(|(_, call)| call.exit_ns.is_none_or(|exit| exit >= at.t_ns) || is_interrupted(call));
+    interrupted.map(|(index, _)| case.objects.waited_for(index)).unwrap_or_default()
+}
+
+/// Where a deadline may have begun.
+struct Beginning {
+    at_ns: i64,
+    asked_ns: u64,
+    /// How badly a round length explains what was measured: the part of it that is left over.
+    misfit: f64,
+}
+
+/// A deadline that a program reckons by a clock of its own.
+fn deadline(case: &Case<'_>, at: &Happening, last: &RanOut, chain: &[(&Happening, &RanOut)]) -> EndedBy {
+    let due_ns = last.armed_at_ns.saturating_add_unsigned(last.armed_for_ns);
+    let mut beginnings: Vec<Beginning> =
+        beginnings(case, at, last, chain).into_iter().filter_map(|at_ns| fit(at_ns, due_ns)).collect();
+    beginnings.sort_by(|a, b| a.misfit.total_cmp(&b.misfit));
+    let chain_at_ns = chain.last().map_or(last.armed_at_ns, |(_, first)| first.armed_at_ns);
+    let best = beginnings
+        .first()
+        .map_or((chain_at_ns, u64::try_from(due_ns - chain_at_ns).unwrap_or(0)), |b| (b.at_ns, b.asked_ns));
+    let rival = beginnings.iter().skip(1).find(|b| {
+        let differs = b.asked_ns.abs_diff(best.1) > best.1 / 20;
+        differs && b.misfit < beginnings[0].misfit * 2.0 + 0.000_5
+    });
+    let mut found = kept(case, at, last, best.0, best.1);
+    found.confidence = Confidence::Likely;
+    if let Some(rival) = rival {
+        found.confidence = Confidence::Ambiguous;
+        found.also =
+            vec![EndedBy { confidence: Confidence::Ambiguous, ..kept(case, at, last, rival.at_ns, rival.asked_ns) }];
+    }
+    found
+}
+
+/// Moments from which a program may reckon: its first wait, its connect, the last thing that it got, its own beginning.
+fn beginnings(case: &Case<'_>, at: &Happening, last: &RanOut, chain: &[(&Happening, &RanOut)]) -> Vec<i64> {
+    let mut found: Vec<i64> = chain.last().map(|(_, first)| first.armed_at_ns).into_iter().collect();
+    for id in &last.waited_for {
+        let object = case.objects.get(*id);
+        if matches!(object.kind, Kind::Tcp | Kind::Udp) {
+            found.extend(object.connect.map(|call| case.evidence.calls[call].entry_ns));
+            found.push(case.evidence.calls[object.made_by].entry_ns);
+        }
+    }
+    let before_ns = found[0];
+    let earlier = case.happenings.iter().rev().find(|h| h.pid == at.pid && h.t_ns <= before_ns && is_answer(case, h));
+    found.extend(earlier.map(|h| h.t_ns));
+    found.extend(case.evidence.processes.iter().find(|p| p.tid == at.pid).map(|p| p.start_ns));
+    found
+}
+
+fn is_answer(case: &Case<'_>, happening: &Happening) -> bool {
+    let is_network = |id: &usize| matches!(case.objects.get(*id).kind, Kind::Tcp | Kind::Udp);
+    matches!(&happening.what, What::Ready(ready) if ready.iter().any(is_network))
+}
+
+fn fit(at_ns: i64, due_ns: i64) -> Option<Beginning> {
+    const GRAINS_NS: [u64; 7] =
+        [60_000_000_000, 10_000_000_000, 5_000_000_000, 1_000_000_000, 500_000_000, 100_000_000, GRAIN_NS];
+    let measured_ns = u64::try_from(due_ns - at_ns).ok().filter(|ns| *ns > 0)?;
+    let asked_ns = asked_for(due_ns - at_ns);
+    let grain_ns = GRAINS_NS.into_iter().find(|grain| asked_ns.is_multiple_of(*grain)).unwrap_or(1_000_000);
+    Some(Beginning { at_ns, asked_ns, misfit: asked_ns.abs_diff(measured_ns) as f64 / grain_ns as f64 })
+}
+
+/// Several waits that were all armed until the same moment, whatever came in between: a deadline, and the first of them
+/// says of what length.
+fn shared_due(case: &Case<'_>, at: &Happening, last: &RanOut) -> Option<EndedBy> {
+    // A program reckons in milliseconds, and reads its clock some time before it waits.
+    const SAME_NS: i64 = 6_000_000;
+    let Mechanism::Wait(name) = &last.mechanism else { return None };
+    let due_ns = last.armed_at_ns.saturating_add_unsigned(last.armed_for_ns);
+    let of_thread = |h: &&Happening| h.tid == at.tid && h.t_ns <= at.t_ns;
+    let first = case.happenings.iter().filter(of_thread).filter_map(|h| h.call).find_map(|index| {
+        let call = &case.evidence.calls[index];
+        let armed_for_ns = call.timeout_ns().flatten().filter(|_| call.name == *name)?;
+        let due = call.entry_ns.saturating_add_unsigned(armed_for_ns);
+        ((due - due_ns).abs() <= SAME_NS).then_some((call.entry_ns, armed_for_ns))
+    });
+    let (begun_ns, asked_ns) = first.filter(|(_, asked_ns)| last.armed_for_ns < asked_ns / 10 * 9)?;
+    let asked_ns = if asked_ns.is_multiple_of(GRAIN_NS) { asked_ns } else { asked_for(due_ns - begun_ns) };
+    Some(kept(case, at, last, begun_ns, asked_ns))
+}
+
+/// A deadline of a known length, and the waits that kept it.
+fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns: u64) -> EndedBy {
+    let who = case.process(at.pid);
+    let Mechanism::Wait(call) = &last.mechanism else { return single(case, at, last) };
+    let is_wait = |h: &&Happening| {
+        let name = h.call.map(|index| case.evidence.calls[index].name.as_str());
+        h.tid == at.tid && h.t_ns >= begun_ns && h.t_ns <= at.t_ns && name == Some(call)
+    };
+    let waits: Vec<&Happening> = case.happenings.iter().filter(is_wait).collect();
+    let is_one = last.armed_for_ns >= asked_ns / 10 * 9;
+    let took = seconds(at.t_ns - begun_ns);
+    let left = duration(last.armed_for_ns / 1_000_000 * 1_000_000);
+    let (mechanism, how) = match is_one {
+        true => (last.mechanism.clone(), format!("by one {call} of {left}")),
+        false => {
+            let kept = several(waits.len(), call);
+            let mechanism = Mechanism::KeptDeadline { by: call.clone(), waits: waits.len() };
+            (mechanism, format!("kept by {kept}, the last of {left}"))
+        }
+    };
+    let words = format!("{who} gave up after {took}: its own deadline of {}, {how}", duration(asked_ns));
+    let mut found = plain(Party::Tool, mechanism, who, at.t_ns, words);
+    found.armed_at_ns = Some(begun_ns);
+    found.armed_for_ns = Some(asked_ns);
+    found.evidence = waits.iter().filter_map(|h| h.call).map(EvidenceRef::Call).collect();
+    found.confidence = Confidence::Likely;
+    found
+}
+
+/// The resolver's waits, as many as it makes.
+fn resolver_gave_up(case: &Case<'_>, at: &Happening, chain: &[(&Happening, &RanOut)]) -> EndedBy {
+    let asks = |ran_out: &RanOut| ran_out.waited_for.iter().any(|id| resolver::is_name_server(case, *id));
+    let waits: Vec<&(&Happening, &RanOut)> = chain.iter().take_while(|(_, ran_out)| asks(ran_out)).collect();
+    let armed_at_ns = waits.last().map_or(at.since_ns, |(_, first)| first.armed_at_ns);
+    let armed_for_ns: u64 = waits.iter().map(|(_, ran_out)| ran_out.armed_for_ns).sum();
+    let lengths: Vec<String> = waits.iter().rev().map(|(_, ran_out)| duration(ran_out.armed_for_ns)).collect();
+    let who = case.process(at.pid);
+    let words = format!(
+        "the resolver of {who} gave up after {}: {}, armed for {}, and no answer",
+        seconds(at.t_ns - armed_at_ns),
+        several(waits.len(), "wait"),
+        lengths.join(" + ")
+    );
+    let mut found = plain(Party::Resolver, Mechanism::ResolverTimeout, who, at.t_ns, words);
+    found.armed_at_ns = Some(armed_at_ns);
+    found.armed_for_ns = Some(armed_for_ns);
+    found.evidence = resolver::queries(case, armed_at_ns - 10_000_000, at.t_ns);
+    found.evidence.extend(waits.iter().rev().filter_map(|(h, _)| h.call).map(EvidenceRef::Call));
+    found
+}
