@@ -20,8 +20,10 @@ const LATE_NS: u64 = 100_000;
 /// How often the program looks whether a state has ended.
 const LOOK_NS: u64 = 20_000_000;
 
-/// Scenarios: what the client's sysctls are, and which functions of the program run.
-const CASES: &[(&str, &[(&str, u64)], &str)] = &[
+/// A trial: its name, the client's sysctls, and which functions of the program run.
+type Case = (&'static str, &'static [(&'static str, u64)], &'static str);
+
+const CASES: &[Case] = &[
     (
         "kernel_model_says_when_a_connect_gives_up",
         &[],
@@ -56,7 +58,7 @@ const CASES: &[(&str, &[(&str, u64)], &str)] = &[
 ];
 
 pub fn trials() -> Vec<Trial> {
-    let trial = |(name, sysctls, functions): &(&'static str, &'static [(&str, u64)], &'static str)| {
+    let trial = |(name, sysctls, functions): &Case| {
         let (sysctls, functions) = (*sysctls, *functions);
         Trial::ignorable_test(*name, move || compared(sysctls, functions))
     };

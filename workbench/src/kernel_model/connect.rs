@@ -8,7 +8,7 @@
 use super::options::{SocketOptions, own_or, rto_max_words, user_timeout_words};
 use super::prediction::Prediction;
 use super::settings::{INITIAL_RTO_MS, Settings};
-use super::simulate::{Run, predict};
+use super::simulate::{Run, nominal_ns, predict};
 use super::start::Start;
 
 /// When connect(2) fails with ETIMEDOUT if nothing ever comes back; `start` is when its first SYN left.
@@ -16,6 +16,16 @@ use super::start::Start;
 /// The firings before the last are the SYN's retransmissions.
 pub fn connect_gives_up(settings: &Settings, options: &SocketOptions, start: &Start) -> Prediction {
     predict(settings, start, decided_by(settings, options), |run| chain(settings, options, run))
+}
+
+/// The sum of what the timers of [`connect_gives_up`] are armed for, without their rounding.
+pub fn connect_nominal_ns(settings: &Settings, options: &SocketOptions) -> u64 {
+    nominal_ns(settings, |run| chain(settings, options, run))
+}
+
+/// What the SYN's `nth` timer is armed for: the linear ones, then doubling.
+pub fn syn_rto_ns(settings: &Settings, nth: u32) -> u64 {
+    settings.backed_off_ns(nth.saturating_sub(1).saturating_sub(settings.syn_linear_timeouts))
 }
 
 fn chain(settings: &Settings, options: &SocketOptions, run: &mut Run) {

@@ -27,6 +27,11 @@ pub fn syn_ack_gives_up(settings: &Settings, options: &SocketOptions, start: &St
     })
 }
 
+/// What a SYN-ACK's `nth` timer is armed for.
+pub fn syn_ack_rto_ns(settings: &Settings, nth: u32) -> u64 {
+    settings.backed_off_ns(nth.saturating_sub(1))
+}
+
 /// How long a closed socket waits for the peer's FIN; `start` is when its own FIN was acknowledged, or the close if that
 /// was later.
 ///

@@ -15,10 +15,10 @@ mod waits;
 mod wheel;
 mod words;
 
-pub use connect::connect_gives_up;
+pub use connect::{connect_gives_up, connect_nominal_ns, syn_rto_ns};
 pub use established::{Connection, persist_gives_up, retransmissions_give_up};
 pub use keepalive::keepalive_gives_up;
-pub use lingering::{fin_wait2_ends, syn_ack_gives_up, time_wait_ends};
+pub use lingering::{fin_wait2_ends, syn_ack_gives_up, syn_ack_rto_ns, time_wait_ends};
 pub use neighbour::{Neighbours, neighbour_gives_up};
 pub use options::SocketOptions;
 pub use prediction::{Exact, Prediction, Span};

@@ -20,6 +20,10 @@ impl Span {
         Self { earliest_ns: self.earliest_ns.min(other.earliest_ns), latest_ns: self.latest_ns.max(other.latest_ns) }
     }
 
+    pub(super) fn widened(self, by_ns: u64) -> Self {
+        Self { earliest_ns: self.earliest_ns.saturating_sub(by_ns), latest_ns: self.latest_ns + by_ns }
+    }
+
     pub(super) fn at(ns: u64) -> Self {
         Self { earliest_ns: ns, latest_ns: ns }
     }

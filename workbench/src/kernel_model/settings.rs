@@ -108,6 +108,11 @@ impl Settings {
         ns.div_ceil(self.tick_ns)
     }
 
+    /// The first RTO, doubled so often, and never above the largest.
+    pub(super) fn backed_off_ns(&self, doublings: u32) -> u64 {
+        (INITIAL_RTO_MS << doublings.min(32)).min(self.rto_max_ms) * 1_000_000
+    }
+
     /// `tcp_rto_max()`: the socket's own since 6.15, else the host's.
     pub(super) fn rto_max_jiffies(&self, options: &SocketOptions) -> u64 {
         self.jiffies_of_ms(options.rto_max_ms.unwrap_or(self.rto_max_ms))

@@ -2,7 +2,7 @@
 
 use super::prediction::{Prediction, Span};
 
-/// `between 133.3 and 135.3 s (tcp_syn_retries=6, 4 linear, HZ=250)`.
+/// `between 133.2 and 135.4 s (tcp_syn_retries=6, 4 linear, HZ=250)`.
 ///
 /// Rounded outward, so that what the words say is never wrong; with as many digits as tell the two ends apart.
 pub fn in_words(prediction: &Prediction) -> String {

@@ -14,6 +14,7 @@ use super::retries::Retries;
 use super::sockets::{How, Outcome, Sockets};
 use super::waits::Waits;
 use crate::evidence::{Call, Evidence, SocketAddress};
+use crate::kernel_model::Neighbours;
 
 /// What the events of calls are made from.
 pub(super) struct Calls<'a> {
@@ -215,7 +216,11 @@ pub(super) fn is_neighbour_question(flight: &Flight) -> bool {
 
 /// How long the kernel waits for a neighbour's answer before it asks again: `retrans_time_ms`, arp(7).
 pub fn neighbour_wait_ns(evidence: &Evidence, host: &str) -> u64 {
-    const DEFAULT_NS: u64 = 1_000_000_000;
-    let recorded = evidence.sysctls.get(host).and_then(|s| s.get("net.ipv4.neigh.default.retrans_time_ms"));
-    recorded.and_then(|ms| ms.trim().parse::<u64>().ok()).map_or(DEFAULT_NS, |ms| ms * 1_000_000)
+    // Each interface has its own, and a run records those that its plan names. Where they differ, the first counts.
+    let is_wait = |name: &str| name.starts_with("net.ipv4.neigh.") && name.ends_with(".retrans_time_ms");
+    let interface = evidence.sysctls.get(host).and_then(|recorded| {
+        let name = recorded.keys().find(|name| is_wait(name))?;
+        name.split('.').nth(3)
+    });
+    Neighbours::of(evidence, host, interface.unwrap_or("default"), false).retransmit_ms * 1_000_000
 }

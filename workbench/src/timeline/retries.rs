@@ -1,38 +1,22 @@
-//! How long the kernel's TCP arms its retransmission timers, from the sysctls that a run recorded.
-//!
-//! Nominal lengths only: where in the timer wheel's steps they fire is the tolerance's business.
+//! Which of the kernel's RTOs a gap between packets was. What the RTOs are, the kernel's model says; this says which one
+//! was seen, nominally: where in the timer wheel's steps they fire is the tolerance's business.
 
 use crate::evidence::Evidence;
-
-/// RFC 6298, 2.1; TCP_TIMEOUT_INIT in include/net/tcp.h. Also the first wait of a SYN-ACK.
-pub(super) const INITIAL_RTO_NS: u64 = 1_000_000_000;
-/// TCP_RTO_MAX in include/net/tcp.h, where `tcp_rto_max_ms` does not say otherwise.
-const RTO_MAX_NS: u64 = 120_000_000_000;
-/// TCP_RTO_MIN in include/net/tcp.h, where `tcp_rto_min_us` does not say otherwise.
-const RTO_MIN_NS: u64 = 200_000_000;
-/// More than both sysctls together allow: each is at most 127 (MAX_TCP_SYNCNT in include/linux/tcp.h).
-const MAX_RETRANSMISSIONS: u32 = 300;
+use crate::kernel_model::{Settings, SocketOptions, connect_nominal_ns, syn_ack_rto_ns, syn_rto_ns};
 
 /// What decides about retransmissions in one host.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Retries {
-    /// `tcp_syn_retries`; `None` where no sysctls were recorded.
-    syn_retries: Option<u32>,
-    /// `tcp_syn_linear_timeouts`; 0 on kernels before 6.5, which have none.
-    linear: u32,
-    rto_max_ns: u64,
-    rto_min_ns: u64,
+    settings: Settings,
+    /// No sysctls were recorded: gaps and packets have to do.
+    is_guess: bool,
 }
 
 impl Retries {
     pub(super) fn of(evidence: &Evidence, host: &str) -> Self {
-        let sysctls = evidence.sysctls.get(host);
-        let value = |name: &str| -> Option<u64> { sysctls?.get(name)?.trim().parse().ok() };
-        Self {
-            syn_retries: value("net.ipv4.tcp_syn_retries").and_then(|n| u32::try_from(n).ok()),
-            linear: value("net.ipv4.tcp_syn_linear_timeouts").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
-            rto_max_ns: value("net.ipv4.tcp_rto_max_ms").map_or(RTO_MAX_NS, |ms| ms * 1_000_000),
-            rto_min_ns: value("net.ipv4.tcp_rto_min_us").map_or(RTO_MIN_NS, |us| us * 1_000),
+        match Settings::of(evidence, host) {
+            Some(settings) => Self { settings, is_guess: false },
+            None => Self { settings: Settings::of_kernel("", evidence.machine.tick_ns), is_guess: true },
         }
     }
 
@@ -42,20 +26,21 @@ impl Retries {
     /// load now and then lets one expire without sending anything. Without recorded sysctls, from the gap alone.
     pub(super) fn syn_ns(&self, expired: u32, gap_ns: i64, tick_ns: u64) -> (u64, u32) {
         let reach_ns = u64::try_from(gap_ns).unwrap_or(0).saturating_add(tick_ns);
-        if self.syn_retries.is_none() {
-            return (doubled_below(INITIAL_RTO_NS, reach_ns, self.rto_max_ns), 1);
+        let rto_ns = |nth| syn_rto_ns(&self.settings, nth);
+        if self.is_guess {
+            return (doubled_below(rto_ns(1), reach_ns, self.rto_max_ns()), 1);
         }
-        let (mut armed_ns, mut count) = (self.syn_rto_ns(expired + 1), 1);
-        while armed_ns + self.syn_rto_ns(expired + count + 1) <= reach_ns {
+        let (mut armed_ns, mut count) = (rto_ns(expired + 1), 1);
+        while armed_ns + rto_ns(expired + count + 1) <= reach_ns {
             count += 1;
-            armed_ns += self.syn_rto_ns(expired + count);
+            armed_ns += rto_ns(expired + count);
         }
         (armed_ns, count)
     }
 
     /// The wait before a SYN-ACK's `nth` retransmission: always doubling (reqsk_timer_handler).
     pub(super) fn syn_ack_ns(&self, nth: u32) -> u64 {
-        self.backed_off(INITIAL_RTO_NS, nth.saturating_sub(1))
+        syn_ack_rto_ns(&self.settings, nth)
     }
 
     /// The RTO of an established connection after `gap_ns` of silence: the smallest one, which is the round trip plus
@@ -63,42 +48,22 @@ impl Retries {
     pub(super) fn established_ns(&self, round_trip_ns: i64, gap_ns: i64, tick_ns: u64) -> Option<u64> {
         const GRAIN_NS: u64 = 10_000_000;
         let round_trip_ns = u64::try_from(round_trip_ns).unwrap_or(0) / GRAIN_NS * GRAIN_NS;
-        let smallest_ns = self.rto_min_ns + round_trip_ns;
+        let smallest_ns = self.settings.rto_min_us * 1_000 + round_trip_ns;
         let reach_ns = u64::try_from(gap_ns).unwrap_or(0).saturating_add(tick_ns);
-        (reach_ns >= smallest_ns).then(|| doubled_below(smallest_ns, reach_ns, self.rto_max_ns))
+        (reach_ns >= smallest_ns).then(|| doubled_below(smallest_ns, reach_ns, self.rto_max_ns()))
     }
 
-    /// The sum of all RTOs after which `connect` fails with ETIMEDOUT.
-    ///
-    /// `sockets_own` is TCP_SYNCNT where the program set it. tcp_write_timeout (net/ipv4/tcp_timer.c) ends the wait
-    /// when retries and linear timeouts are used up, or when the time that the retries alone would have taken is over:
-    /// with linear timeouts and few retries the second comes first.
+    /// The sum of all RTOs after which `connect` fails with ETIMEDOUT; `sockets_own` is TCP_SYNCNT where the program set
+    /// it.
     pub(super) fn connect_ns(&self, sockets_own: Option<u32>, seen_retransmissions: u32) -> u64 {
-        let Some(retries) = sockets_own.or(self.syn_retries) else {
-            return (1..=seen_retransmissions + 1).map(|nth| self.syn_rto_ns(nth)).sum();
-        };
-        let mut passed_ns = 0;
-        for nth in 1..=MAX_RETRANSMISSIONS {
-            passed_ns += self.syn_rto_ns(nth);
-            let sent = nth - 1;
-            if sent >= retries + self.linear || (sent > 0 && passed_ns >= self.modelled_ns(retries)) {
-                break;
-            }
+        if self.is_guess && sockets_own.is_none() {
+            return (1..=seen_retransmissions + 1).map(|nth| syn_rto_ns(&self.settings, nth)).sum();
         }
-        passed_ns
+        connect_nominal_ns(&self.settings, &SocketOptions { syn_count: sockets_own, ..SocketOptions::default() })
     }
 
-    fn syn_rto_ns(&self, nth: u32) -> u64 {
-        self.backed_off(INITIAL_RTO_NS, nth.saturating_sub(1 + self.linear))
-    }
-
-    /// tcp_model_timeout (net/ipv4/tcp_timer.c): what `retries` doubling retransmissions take in all.
-    fn modelled_ns(&self, retries: u32) -> u64 {
-        (0..=retries).map(|doublings| self.backed_off(INITIAL_RTO_NS, doublings)).sum()
-    }
-
-    fn backed_off(&self, rto_ns: u64, doublings: u32) -> u64 {
-        rto_ns.saturating_mul(1 << doublings.min(32)).min(self.rto_max_ns)
+    fn rto_max_ns(&self) -> u64 {
+        self.settings.rto_max_ms * 1_000_000
     }
 }
 
@@ -120,7 +85,13 @@ mod tests {
     const TICK: u64 = 4_000_000;
 
     fn retries(syn_retries: u32, linear: u32, rto_max_s: u64) -> Retries {
-        Retries { syn_retries: Some(syn_retries), linear, rto_max_ns: rto_max_s * S, rto_min_ns: RTO_MIN_NS }
+        let settings = Settings {
+            syn_retries,
+            syn_linear_timeouts: linear,
+            rto_max_ms: rto_max_s * 1_000,
+            ..Settings::of_kernel("6.12", TICK)
+        };
+        Retries { settings, is_guess: false }
     }
 
     /// The documented sums, and the two that the documentation has wrong: with four linear timeouts one retry takes
@@ -161,7 +132,7 @@ mod tests {
 
     #[test]
     fn without_sysctls_the_gap_and_the_packets_have_to_do() {
-        let unknown = Retries { syn_retries: None, linear: 0, rto_max_ns: RTO_MAX_NS, rto_min_ns: RTO_MIN_NS };
+        let unknown = Retries { settings: Settings::of_kernel("", TICK), is_guess: true };
         assert_eq!(unknown.syn_ns(2, 4_224_000_000, TICK), (4 * S, 1));
         assert_eq!(unknown.connect_ns(None, 2), 7 * S);
     }
