@@ -2,7 +2,7 @@
 //! `waits.rs`, what the network says in `network.rs`.
 
 use super::entry::{Armed, Entry, Proof};
-use super::networks::{ALONE, ALONE_BY_DEFAULT, DROPPED, GHOST, ONE_RETRY, ROUTES};
+use super::networks::{ALONE, ALONE_BY_DEFAULT, DROPPED, GHOST, GHOST_ONE_RETRY, ONE_RETRY, ROUTES};
 
 const fn kernel(
     name: &'static str,
@@ -57,6 +57,16 @@ pub const TCP: &[Entry] = &[
     kernel("persist", ALONE, "mechanisms send full-then-deaf", "persist timer", (1.0, 8.0)).seen(SEND),
     kernel("neighbour", GHOST, "mechanisms connect 10.9.0.9 80", "neighbour", (2.9, 3.2))
         .seen(&[Proof::Call("connect", "EHOSTUNREACH")]),
+    // Nobody has the address, and with one retry the SYN's timer runs out before the neighbour is given up. No SYN was seen.
+    kernel(
+        "syn_retries_before_the_neighbour",
+        GHOST_ONE_RETRY,
+        "mechanisms connect 10.9.0.9 80",
+        "SYN retries",
+        (3.0, 3.2),
+    )
+    .seen(CONNECT)
+    .virtual_only(),
 ];
 
 const fn route(name: &'static str, command: &'static str, proof: &'static [Proof]) -> Entry {
