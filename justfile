@@ -45,6 +45,12 @@ doctor *flags:
 run *arguments='--tag quick scenarios':
     cargo run -q --release -- run {{ arguments }}
 
+# Draw the pictures in docs/ again, from fresh runs in virtual time.
+[group('run')]
+pictures:
+    cargo run -q --release -- run --engine virtual --no-snapshot --only curl --artifacts target/pictures scenarios/syn-retries-0.kdl
+    cargo run -q --release -- show target/pictures/syn-retries-0/curl diagram --output docs/syn-retries-0.svg
+
 # Look at pending snapshots one by one.
 [group('run')]
 review:

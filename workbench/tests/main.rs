@@ -10,7 +10,10 @@ mod catalogue;
 mod ci;
 mod cli;
 mod compare;
+mod diagram;
 mod doctor;
+mod exports;
+mod kernel_model;
 mod kernels;
 mod lab;
 mod language;
@@ -20,6 +23,8 @@ mod phases;
 mod real_tools;
 mod rings;
 mod scenarios;
+mod sockets;
+mod sockets_view;
 mod strace_oracle;
 mod structure;
 mod support;
@@ -39,7 +44,10 @@ fn main() -> ExitCode {
         ci::trials(),
         cli::trials(),
         compare::trials(),
+        diagram::trials(),
         doctor::trials(),
+        kernel_model::trials(),
+        exports::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
@@ -48,6 +56,8 @@ fn main() -> ExitCode {
         real_tools::trials(),
         rings::trials(),
         scenarios::trials(),
+        sockets::trials(),
+        sockets_view::trials(),
         strace_oracle::trials(),
         structure::trials(),
         tracer::trials(),

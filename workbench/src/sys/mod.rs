@@ -3,6 +3,7 @@
 pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;
+pub mod interface;
 pub mod machine;
 pub mod mount;
 pub mod packet_ring;

@@ -145,13 +145,7 @@ impl PacketRing {
     /// # Errors
     /// ENODEV if there is none of this index (any more).
     pub fn interface_name(&self, ifindex: i32) -> io::Result<String> {
-        // SAFETY: all members of the structure are plain integers and arrays of them.
-        let mut interface: libc::ifreq = unsafe { std::mem::zeroed() };
-        interface.ifr_ifru.ifru_ifindex = ifindex;
-        // SAFETY: `interface` is the structure that this request reads and writes (netdevice(7)).
-        unsafe { request::interface_name(self.socket.as_raw_fd(), &mut interface) }?;
-        let name = interface.ifr_name.iter().take_while(|&&c| c != 0).map(|&c| c as u8).collect::<Vec<_>>();
-        Ok(String::from_utf8_lossy(&name).into_owned())
+        super::interface::name(self.socket.as_fd(), ifindex)
     }
 
     /// Leaves socket and ring to the end of the process.
@@ -172,16 +166,6 @@ impl Drop for PacketRing {
         let result = unsafe { munmap(self.base.cast(), RING_BYTES) };
         debug_assert_eq!(result, Ok(()));
     }
-}
-
-mod request {
-    //! The ioctl of netdevice(7) that turns an interface's index into its name.
-    nix::ioctl_readwrite_bad!(
-        /// Reads `ifr_ifindex`, writes `ifr_name`.
-        interface_name,
-        libc::SIOCGIFNAME,
-        libc::ifreq
-    );
 }
 
 /// Reads a frame that the kernel has handed over; it does not touch it again before its status says so.

@@ -18,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// What is made of a run: what must not differ in a single byte.
-const FILES: [&str; 4] = ["evidence.json", "packets.pcapng", "calls.strace", "timeline.txt"];
+const FILES: [&str; 5] = ["evidence.json", "packets.pcapng", "trace.json", "calls.strace", "timeline.txt"];
 
 fn identical() -> Result<Completion, Failed> {
     // Runs of one scenario, by file: each content with how often it was seen.

@@ -14,8 +14,9 @@ use super::destroyed::DestroyedSockets;
 use super::diag::Diag;
 use super::families::Families;
 use super::owners::Owners;
-use crate::evidence::{CounterChange, DestroyedSocket, SampleReason, SocketSample};
+use crate::evidence::{CounterChange, DestroyedSocket, SampleReason, SocketSample, TcpSocket};
 use crate::record::counters::CounterFiles;
+use crate::sys::interface;
 
 /// The sockets of a host cannot be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -187,12 +188,15 @@ impl Host {
 
     fn look(&mut self, because: SampleReason, now: impl Fn() -> i64) -> Result<Option<SocketSample>, SocketError> {
         let t_ns = now();
-        let mut sockets = Vec::new();
+        let mut sockets: Vec<TcpSocket> = Vec::new();
         let families = self.families.present().map_err(error(&self.name, "read /proc/net/sockstat"))?;
         for family in families {
             sockets.extend(self.diag.dump(family).map_err(error(&self.name, "ask for its TCP sockets"))?);
         }
         let took_ns = (now() - t_ns).max(0) as u64;
+        for socket in sockets.iter_mut().filter(|socket| socket.interface != 0) {
+            socket.interface_name = interface::name(self.destroyed.as_fd(), socket.interface as i32).ok();
+        }
         let had_sockets = std::mem::replace(&mut self.had_sockets, !sockets.is_empty());
         let is_edge = matches!(because, SampleReason::Start | SampleReason::End);
         let is_kept = is_edge || had_sockets || self.had_sockets;

@@ -219,8 +219,8 @@ mod tests {
     fn a_timer_that_is_set_anew_is_looked_for_anew() {
         let mut schedule = schedule();
         look(&mut schedule, 0, &[(1, TimerKind::On, 1_000)]);
-        look(&mut schedule, 1_024, &[(1, TimerKind::On, 2_000)]);
-        assert_eq!(schedule.next_ns(), Some((1_024 + 2_000 + 256 + 4) * MS));
+        look(&mut schedule, 1_024, &[(1, TimerKind::On, 4_000)]);
+        assert_eq!(schedule.next_ns(), Some((1_024 + 4_000 + 256 + 4) * MS));
         look(&mut schedule, 1_100, &[(1, TimerKind::Keepalive, 40)]);
         assert_eq!(schedule.next_ns(), Some((1_100 + 40 + 4 + 4) * MS));
         look(&mut schedule, 1_200, &[]);

@@ -11,6 +11,9 @@ const MOST_TRIED: usize = 6;
 /// Names of the hosts that are drawn, from left to right, and of those that are not. `takes_part` says in which
 /// something happened.
 pub(super) fn columns(plan: &Plan, takes_part: impl Fn(&str) -> bool) -> (Vec<String>, Vec<String>) {
+    if plan.hosts.is_empty() {
+        return (vec![plan.command.host.clone()], Vec::new());
+    }
     let names: Vec<&str> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
     let is_small = names.len() <= 4;
     let matters = |name: &&str| is_small || *name == plan.command.host || takes_part(name);

@@ -215,12 +215,18 @@ impl Sheet {
         self.along(arrow.to, arrow.from, arrow.fate, Style::Red)
     }
 
+    /// Cells for words along an arrow from or to the lifeline `at`.
+    pub(super) fn room_along(&self, at: usize, other: usize) -> usize {
+        let x = self.lifelines[at];
+        let wall = if other > at { self.width - x - 2 } else { x - self.left - 1 };
+        x.abs_diff(self.lifelines[other]).saturating_sub(3).max(LEAST).min(wall)
+    }
+
     /// Words beside the lifeline `at`, on the side where `other` is.
     fn along(&self, at: usize, other: usize, text: &str, style: Style) -> Vec<Row> {
-        let (x, there) = (self.lifelines[at], self.lifelines[other]);
-        let is_right = there > x;
-        let wall = if is_right { self.width - x - 2 } else { x - self.left - 1 };
-        let room = x.abs_diff(there).saturating_sub(3).max(LEAST).min(wall);
+        let x = self.lifelines[at];
+        let is_right = other > at;
+        let room = self.room_along(at, other);
         let line = |line: &String| {
             let mut row = self.row('|');
             let start = if is_right { x + 2 } else { x - 1 - width(line) };

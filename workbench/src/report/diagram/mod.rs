@@ -4,9 +4,11 @@ mod arrow;
 mod canvas;
 mod columns;
 mod draw;
+mod page;
 mod scene;
 mod states;
 mod svg;
+mod svg_arrow;
 mod terminal;
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,9 @@ const TRAVEL_NS: i64 = 1_000_000;
 /// So many processes that begin or end one after the other are told; of more, the first.
 const PROCESSES: usize = 6;
 
+/// Between a number and its unit: no line breaks there.
+const UNIT: &str = "\u{a0}";
+
 /// Everything that is drawn.
 #[derive(Debug)]
 pub(super) struct Scene {
@@ -43,12 +46,21 @@ pub(super) struct Step {
     pub t_ns: i64,
     /// Index into the timeline's events; `None` for what is no event.
     pub event: Option<usize>,
-    /// The silence before it: `1.012 s  RTO 1 s`.
-    pub gap: Option<String>,
+    /// The silence before it.
+    pub gap: Option<Gap>,
     /// A wait that ended here and began before the step before it: `after 3.028 s  SYN retries 3 s`.
     pub after: Option<String>,
     pub tone: Tone,
     pub what: What,
+}
+
+/// A silence: nothing happened anywhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// `1.012 s  RTO 1 s`.
+    pub words: String,
+    /// The host whose timer ended it; the first one if no timer is known.
+    pub column: usize,
 }
 
 /// How a step is drawn.
@@ -92,7 +104,7 @@ impl Scene {
             events.iter().any(|event| event.is_claim && is_at(event)) || states.iter().any(|seen| seen.host == host)
         };
         let (columns, absent) = columns(&evidence.plan, takes_part);
-        let mut steps = Steps { evidence, events, flights, columns: &columns, now_ns: 0, steps: Vec::new() };
+        let mut steps = Steps { evidence, events, flights, columns: &columns, now_ns: 0, elided: 0, steps: Vec::new() };
         steps.add_all(&states);
         let steps = steps.steps;
         let command = format!("$ {}", command_line(&evidence.plan.command.argv));
@@ -115,6 +127,8 @@ struct Steps<'a> {
     columns: &'a [String],
     /// The latest stamp so far.
     now_ns: i64,
+    /// The step that stands for processes that are not told.
+    elided: usize,
     steps: Vec<Step>,
 }
 
@@ -142,26 +156,34 @@ impl Steps<'_> {
 
     fn event(&mut self, index: usize, used: &mut [bool]) {
         let event = &self.events[index];
-        let (mut gap, after) = self.waits(event);
         let what = self.what(index, used);
-        if gap.as_ref().is_some_and(String::is_empty) {
-            gap = None;
-        }
+        let column = match &what {
+            What::Mark { column, .. } | What::Arrow { from: column, .. } => *column,
+            What::Note { .. } => 0,
+        };
+        let (gap, after) = self.waits(event, column);
         self.steps.push(Step { t_ns: event.t_ns, event: Some(index), gap, after, tone: tone(event.kind), what });
         self.now_ns = self.now_ns.max(event.t_ns);
     }
 
-    /// The silence before an event, and the wait that it ended, if that is not the same.
-    fn waits(&self, event: &Event) -> (Option<String>, Option<String>) {
+    /// The silence before an event in the host `column`, and the wait that it ended, if that is not the same.
+    fn waits(&self, event: &Event, column: usize) -> (Option<Gap>, Option<String>) {
         let silence_ns = event.t_ns - self.now_ns;
-        let silence = || (silence_ns >= GAP_NS).then(|| format!("{} s", seconds(silence_ns, Options::KEPT)));
-        let Some(wait) = &event.wait else { return (silence(), None) };
+        let Some(wait) = &event.wait else { return (self.silence(event.t_ns), None) };
         let is_same = (wait.gap_ns - silence_ns).abs() <= SAME_NS;
         if is_same && (silence_ns >= GAP_NS || (wait.timer.is_some() && silence_ns > 0)) {
-            return (Some(in_words(wait)), None);
+            let column = if wait.timer.is_some() { column } else { 0 };
+            return (Some(Gap { words: in_words(wait), column }), None);
         }
         let is_worth_it = wait.timer.is_some() || wait.gap_ns >= TRAVEL_NS;
-        (silence(), is_worth_it.then(|| format!("after {}", in_words(wait))))
+        (self.silence(event.t_ns), is_worth_it.then(|| format!("after{UNIT}{}", in_words(wait))))
+    }
+
+    /// What is drawn between the step before and `t_ns`, if nothing is known but that nothing happened.
+    fn silence(&self, t_ns: i64) -> Option<Gap> {
+        let silence_ns = t_ns - self.now_ns;
+        let words = || in_words(&Wait { gap_ns: silence_ns, timer: None });
+        (silence_ns >= GAP_NS).then(|| Gap { words: words(), column: 0 })
     }
 
     fn what(&self, index: usize, used: &mut [bool]) -> What {
@@ -195,8 +217,7 @@ impl Steps<'_> {
     }
 
     fn state(&mut self, seen: &Seen) {
-        let silence_ns = seen.t_ns - self.now_ns;
-        let gap = (silence_ns >= GAP_NS).then(|| format!("{} s", seconds(silence_ns, Options::KEPT)));
+        let gap = self.silence(seen.t_ns);
         let what = self.mark(&seen.host, &seen.words);
         self.steps.push(Step { t_ns: seen.t_ns, event: None, gap, after: None, tone: Tone::State, what });
         self.now_ns = self.now_ns.max(seen.t_ns);
@@ -204,14 +225,14 @@ impl Steps<'_> {
 
     /// Stands for the processes that are not told one by one.
     fn one_more(&mut self, count: usize) {
-        let text = format!("... {count} more of processes");
-        let what = self.mark(&self.evidence.plan.command.host, &text);
-        let is_begun = count > 1;
-        if is_begun {
-            self.steps.pop();
+        let what = self.mark(&self.evidence.plan.command.host, &format!("... {count} more of processes"));
+        let step = Step { t_ns: self.now_ns, event: None, gap: None, after: None, tone: Tone::Process, what };
+        if count == 1 {
+            self.elided = self.steps.len();
+            self.steps.push(step);
+        } else {
+            self.steps[self.elided] = step;
         }
-        let (t_ns, event) = (self.now_ns, None);
-        self.steps.push(Step { t_ns, event, gap: None, after: None, tone: Tone::Process, what });
     }
 
     fn column(&self, host: &str) -> Option<usize> {
@@ -228,8 +249,8 @@ fn is_told(event: &Event) -> bool {
 fn in_words(wait: &Wait) -> String {
     let gap = seconds(wait.gap_ns, Options::KEPT);
     match &wait.timer {
-        Some(timer) => format!("{gap} s  {} {}", timer.name, duration(timer.armed_ns)),
-        None => format!("{gap} s"),
+        Some(timer) => format!("{gap}{UNIT}s  {}{UNIT}{}", timer.name, duration(timer.armed_ns).replace(' ', UNIT)),
+        None => format!("{gap}{UNIT}s"),
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::views::Run;
 use super::canvas::Row;
 use super::draw::{Arrow, Beside, Sheet};
 use super::scene::{Scene, Step, Tone, What};
-use super::words::{in_cells, width, wrap};
+use super::words::{in_cells, width, wrap, wrap_name};
 
 /// What every terminal has.
 const WIDEST: usize = 80;
@@ -59,7 +59,7 @@ fn names(scene: &Scene, sheet: &Sheet) -> Vec<Row> {
     let count = scene.columns.len();
     let apart = sheet.lifelines.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(sheet.width - sheet.left);
     let room = if count == 1 { apart } else { (apart / 2).saturating_sub(1) };
-    let wrapped: Vec<Vec<String>> = scene.columns.iter().map(|name| wrap(name, room)).collect();
+    let wrapped: Vec<Vec<String>> = scene.columns.iter().map(|name| wrap_name(name, room)).collect();
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
     let row = |number: usize| {
         let mut row = Row::new(sheet.width);
@@ -82,15 +82,10 @@ fn names(scene: &Scene, sheet: &Sheet) -> Vec<Row> {
 }
 
 fn step_rows(step: &Step, sheet: &Sheet, times: usize, options: Options) -> Vec<Row> {
-    let column = match &step.what {
-        What::Mark { column, .. } => *column,
-        What::Arrow { from, .. } => *from,
-        What::Note { .. } => 0,
-    };
     let mut rows = Vec::new();
     if let Some(gap) = &step.gap {
         rows.push(sheet.row('|'));
-        rows.extend(sheet.gap(column, gap, Style::Yellow));
+        rows.extend(sheet.gap(gap.column, &gap.words, Style::Yellow));
         rows.push(sheet.row('|'));
     }
     let first = rows.len();

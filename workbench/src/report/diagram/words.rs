@@ -20,6 +20,9 @@ pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
+/// A space where no line breaks; a plain one once that is decided.
+const NO_BREAK: char = '\u{a0}';
+
 /// `text` in lines of at most `room` cells; a word longer than a line is cut. At least one line.
 pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
     // A character may take two cells.
@@ -40,6 +43,18 @@ pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
             push(&mut lines, c);
         }
     }
+    lines.iter().map(|line| line.replace(NO_BREAK, " ")).collect()
+}
+
+/// A name in lines of at most `room` cells, broken behind a hyphen where there is one.
+pub(super) fn wrap_name(name: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in name.split_inclusive('-') {
+        match lines.last_mut() {
+            Some(line) if width(line) + width(part) <= room => line.push_str(part),
+            _ => lines.extend(wrap(part, room)),
+        }
+    }
     lines
 }
 
@@ -51,13 +66,19 @@ fn push(lines: &mut [String], c: char) {
 
 #[cfg(test)]
 mod tests {
-    use super::{in_cells, wrap};
+    use super::{in_cells, wrap, wrap_name};
 
     #[test]
     fn a_line_breaks_between_words_and_a_long_word_is_cut() {
         assert_eq!(wrap("SYN to server:80", 10), ["SYN to", "server:80"]);
         assert_eq!(wrap("abcdefghij k", 6), ["abcdef", "ghij k"]);
         assert_eq!(wrap("", 6), [""]);
+    }
+
+    #[test]
+    fn a_name_breaks_behind_a_hyphen() {
+        assert_eq!(wrap_name("edge-router-one", 10), ["edge-", "router-one"]);
+        assert_eq!(wrap_name("abcdefgh-i", 4), ["abcd", "efgh", "-i"]);
     }
 
     #[test]

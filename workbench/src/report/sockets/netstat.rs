@@ -39,7 +39,7 @@ fn line(protocol: &str, socket: &TcpSocket, row: &Row) -> String {
         address(socket.local),
         address(socket.remote),
         names(socket.state).netstat,
-        timer(socket.timer, row),
+        timer(row),
     )
 }
 
@@ -69,8 +69,8 @@ fn address((ip, port): (IpAddr, u16)) -> String {
 }
 
 /// `keepalive (7199.98/0/0)`: seconds, RTOs, probes. No timer has no time.
-fn timer(kind: TimerKind, row: &Row) -> String {
-    let name = match kind {
+fn timer(row: &Row) -> String {
+    let name = match row.timer {
         TimerKind::Off => return format!("off (0.00/{}/{})", row.retransmits, row.probes),
         TimerKind::On => "on".to_owned(),
         TimerKind::Keepalive => "keepalive".to_owned(),
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_kind_of_timer_that_netstat_does_not_know_has_its_number() {
         let socket = TcpSocket { timer: TimerKind::from(7), expires_ms: 240, ..fixture::sockets()[0].clone() };
-        assert_eq!(timer(socket.timer, &row(&socket, 4_000_000)), "unkn-7 (0.24/0/0)");
+        assert_eq!(timer(&row(&socket, 4_000_000)), "unkn-7 (0.24/0/0)");
     }
 
     #[test]

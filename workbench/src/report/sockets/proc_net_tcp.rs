@@ -12,12 +12,16 @@ use crate::evidence::{TcpSocket, TcpState, TimerKind};
 /// USER_HZ: ticks in a second of what the kernel tells programs, on every architecture but alpha and ia64.
 const USER_TICK_NS: u64 = 10_000_000;
 
+/// IDIAG_TIMER_DELACK: newer kernels (7.2 does, 6.18 does not) tell of a delayed acknowledgment where no other timer
+/// runs, in sock_diag alone (inet_sk_diag_fill in net/ipv4/inet_diag.c).
+const DELAYED_ACK: TimerKind = TimerKind::Unknown(5);
+
 /// What a row says of a socket beyond its addresses: the same as sock_diag, with other units and another choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
     pub send_queue: u32,
     pub recv_queue: u32,
-    pub timer: u8,
+    pub timer: TimerKind,
     /// In USER_HZ.
     pub when: u64,
     /// Column `retrnsmt`: RTOs, whatever timer runs.
@@ -36,15 +40,10 @@ pub(super) fn row(socket: &TcpSocket, tick_ns: u64) -> Row {
     };
     // There it is what was written and not acknowledged, which a listener never has; in sock_diag it is its limit.
     let send_queue = if socket.state == TcpState::Listen { 0 } else { socket.send_queue };
-    let timer = socket.timer.into();
-    Row {
-        send_queue,
-        recv_queue: socket.recv_queue,
-        timer,
-        when: when(socket.expires_ms, tick_ns),
-        retransmits,
-        probes,
-    }
+    let (timer, expires_ms) =
+        if socket.timer == DELAYED_ACK { (TimerKind::Off, 0) } else { (socket.timer, socket.expires_ms) };
+    let when = when(expires_ms, tick_ns);
+    Row { send_queue, recv_queue: socket.recv_queue, timer, when, retransmits, probes }
 }
 
 /// Milliseconds in USER_HZ as the kernel makes it from jiffies: rounded down (jiffies_to_clock_t in kernel/time/time.c).
@@ -81,7 +80,7 @@ fn table(header: &str, sockets: &[&TcpSocket], tick_ns: u64) -> String {
             names(socket.state).number,
             row.send_queue,
             row.recv_queue,
-            row.timer,
+            u8::from(row.timer),
             row.when,
             row.retransmits,
             socket.uid,
@@ -118,6 +117,14 @@ mod tests {
             let ms = u32::try_from((jiffies * 1000).div_ceil(hz)).unwrap();
             assert_eq!(when(ms, tick_ns), expected, "{jiffies} at HZ={hz}");
         }
+    }
+
+    #[test]
+    fn a_delayed_acknowledgment_is_no_timer_here_and_a_kind_to_come_is_one() {
+        let of = |kind: u8| TcpSocket { timer: kind.into(), expires_ms: 40, ..fixture::sockets()[1].clone() };
+        let row_of = |kind: u8| (row(&of(kind), 4_000_000).timer, row(&of(kind), 4_000_000).when);
+        assert_eq!(row_of(5), (TimerKind::Off, 0));
+        assert_eq!(row_of(6), (TimerKind::Unknown(6), 4));
     }
 
     #[test]

@@ -93,8 +93,8 @@ fn row(socket: &TcpSocket) -> Row {
     ]
 }
 
-/// ` timer:(keepalive,119min,0)`; nothing without one. ss has one word for all kinds that it does not know; the number
-/// is in [`super::netstat`]'s column.
+/// ` timer:(keepalive,119min,0)`; nothing without one. ss has one word for all kinds that it does not know, 5 among
+/// them, a delayed acknowledgment on newer kernels.
 fn timer(socket: &TcpSocket) -> String {
     let kind = match socket.timer {
         TimerKind::Off => return String::new(),

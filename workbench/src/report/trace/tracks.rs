@@ -88,12 +88,13 @@ impl<'a> Tracks<'a> {
             .iter()
             .map(|((pid, name), tid)| (Track { pid: *pid, tid: *tid }, name.clone()))
             .collect();
-        threads.sort();
+        // Lanes of one direction stand together; everything else as it appeared.
+        threads.sort_by_key(|(track, name)| (track.pid, (track.pid == self.links).then(|| name.clone()), track.tid));
         let used: BTreeSet<(u64, u64)> = events.iter().map(|event| (event.pid, event.tid)).collect();
         let is_used = |track: &Track| used.contains(&(track.pid, track.tid));
-        for (track, name) in threads.into_iter().filter(|(track, _)| is_used(track)) {
+        for (place, (track, name)) in threads.into_iter().filter(|(track, _)| is_used(track)).enumerate() {
             metadata.push(about("thread_name", track, "name", name.into()));
-            metadata.push(about("thread_sort_index", track, "sort_index", track.tid.into()));
+            metadata.push(about("thread_sort_index", track, "sort_index", place.into()));
         }
         metadata
     }

@@ -2,6 +2,7 @@
 
 use super::objects::{Kind, ObjectId, Objects, has_symbol, setting_ns};
 use super::options::Name;
+use super::rings;
 use crate::evidence::{Arg, Call, Evidence, Signal};
 use crate::verdict::Mechanism;
 
@@ -84,13 +85,16 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
             looked(objects, index, call)
         }
         "nanosleep" | "clock_nanosleep" => call.value().and(ran_out(objects, index, call)),
-        "futex" | "futex_wait" | "futex_waitv" | "mq_timedreceive" | "mq_timedsend" | "semtimedop"
-        | "io_uring_enter" => match call.error() {
-            Some("ETIMEDOUT" | "ETIME") => ran_out(objects, index, call),
-            Some("EAGAIN") if call.name == "semtimedop" => ran_out(objects, index, call),
-            Some(_) => None,
-            None => Some(super::waits::ring_timeout(evidence, objects, index).map_or(What::Woken, What::RanOut)),
-        },
+        "futex" | "futex_wait" | "futex_waitv" | "mq_timedreceive" | "mq_timedsend" | "semtimedop" => {
+            match call.error() {
+                Some("ETIMEDOUT") => ran_out(objects, index, call),
+                Some("EAGAIN") if call.name == "semtimedop" => ran_out(objects, index, call),
+                Some(_) => None,
+                None => Some(What::Woken),
+            }
+        }
+        "io_uring_enter" => ring(objects, index, call),
+        "recvmmsg" if is_over(call, t_ns) => ran_out(objects, index, call),
         "rt_sigtimedwait" => match call.error() {
             Some("EAGAIN") => ran_out(objects, index, call),
             Some(_) => None,
@@ -122,6 +126,22 @@ fn looked(objects: &Objects, index: usize, call: &Call) -> Option<What> {
         0 => ran_out(objects, index, call),
         _ => Some(What::Ready(objects.ready(index).to_vec())),
     }
+}
+
+/// What an io_uring had done: a timeout that ran out, or operations on descriptors.
+fn ring(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+    if call.error() == Some("ETIME") {
+        return ran_out(objects, index, call);
+    }
+    let completed = objects.completed(index);
+    let ready: Vec<ObjectId> = completed.iter().filter_map(|completed| completed.op.object).collect();
+    rings::ran_out(completed).map(What::RanOut).or_else(|| (!ready.is_empty()).then_some(What::Ready(ready)))
+}
+
+/// `recvmmsg` looks at its timeout when a datagram has come, and returns what there is (recvmmsg(2), BUGS).
+fn is_over(call: &Call, t_ns: i64) -> bool {
+    let is_after = |ns: u64| t_ns - call.entry_ns >= i64::try_from(ns).unwrap_or(i64::MAX);
+    call.timeout_ns().flatten().is_some_and(is_after) && call.value().is_some()
 }
 
 /// A call's own timeout ran out.

@@ -9,6 +9,7 @@ mod next;
 mod objects;
 mod options;
 mod resolver;
+mod rings;
 mod trace;
 mod waits;
 mod words;

@@ -42,7 +42,14 @@ fn told(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns: i64) -> 
     let first = happening.call.unwrap_or(0);
     for (index, call) in case.evidence.calls.iter().enumerate().skip(first) {
         let is_in_time = call.exit_ns.is_some_and(|exit| exit >= happening.t_ns && exit <= limit_ns);
-        if call.pid != happening.pid || !is_in_time || case.objects.first_of(index) != Some(id) {
+        if call.pid != happening.pid || !is_in_time {
+            continue;
+        }
+        let of_ring = case.objects.completed(index).iter().filter(|completed| completed.op.object == Some(id));
+        if let Some(errno) = of_ring.filter_map(|completed| completed.error.clone()).next_back() {
+            told.error = Some((errno, index));
+        }
+        if case.objects.first_of(index) != Some(id) {
             continue;
         }
         match said(call) {

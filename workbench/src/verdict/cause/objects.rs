@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::options::{Options, note_option};
+use super::rings::{Completed, Rings};
 use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
 /// Number of an object.
@@ -62,6 +63,8 @@ pub struct Objects {
     roles: Vec<Vec<(i32, ObjectId)>>,
     /// By call: the objects that were ready at its return.
     ready: Vec<Vec<ObjectId>>,
+    /// By call: what had gone through an io_uring and was done at its return.
+    completed: BTreeMap<usize, Vec<Completed>>,
 }
 
 impl Objects {
@@ -73,9 +76,11 @@ impl Objects {
                 all: Vec::new(),
                 roles: vec![Vec::new(); evidence.calls.len()],
                 ready: vec![Vec::new(); evidence.calls.len()],
+                completed: BTreeMap::new(),
             },
             open: BTreeMap::new(),
             known: Vec::new(),
+            rings: Rings::default(),
         };
         for (index, is_return) in steps(evidence) {
             let call = &evidence.calls[index];
@@ -98,6 +103,11 @@ impl Objects {
     /// What was ready when a call returned.
     pub fn ready(&self, call: usize) -> &[ObjectId] {
         &self.ready[call]
+    }
+
+    /// What a call found done that had gone through an io_uring.
+    pub fn completed(&self, call: usize) -> &[Completed] {
+        self.completed.get(&call).map_or(&[], Vec::as_slice)
     }
 
     /// What a call waited for: the objects behind its descriptors, for an epoll set those in it.
@@ -129,6 +139,7 @@ struct Walk<'a> {
     objects: Objects,
     open: BTreeMap<(u32, i32), ObjectId>,
     known: Vec<u32>,
+    rings: Rings,
 }
 
 impl Walk<'_> {
@@ -172,6 +183,11 @@ impl Walk<'_> {
         let fds: Vec<i32> = call.args.iter().flat_map(descriptors).collect();
         let roles = fds.into_iter().filter(|fd| *fd >= 0).map(|fd| (fd, self.object(call.pid, fd, index))).collect();
         self.objects.roles[index] = roles;
+        if call.name == "io_uring_enter" {
+            let mut rings = std::mem::take(&mut self.rings);
+            rings.submit(index, call, |fd| self.object(call.pid, fd, index));
+            self.rings = rings;
+        }
         let Some(id) = self.objects.first_of(index) else { return };
         match call.name.as_str() {
             "connect" => {
@@ -207,6 +223,9 @@ impl Walk<'_> {
             ("epoll_ctl", Some(fd)) if call.value().is_some() => self.watch(call, fd, index),
             ("close", Some(fd)) => self.release((call.pid, fd)),
             _ => {}
+        }
+        if call.name == "io_uring_enter" {
+            self.objects.completed.insert(index, self.rings.complete(call));
         }
         let ready = self.ready(index, call);
         self.objects.ready[index] = ready;

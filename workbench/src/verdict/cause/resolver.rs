@@ -12,7 +12,20 @@ const DOMAIN: u16 = 53;
 /// Whether a socket talks to a name server.
 pub fn is_name_server(case: &Case<'_>, id: ObjectId) -> bool {
     let object = case.objects.get(id);
-    matches!(object.kind, Kind::Udp | Kind::Tcp) && object.remote.is_some_and(|(_, port)| port == DOMAIN)
+    let is_there =
+        matches!(object.kind, Kind::Udp | Kind::Tcp) && object.remote.is_some_and(|(_, port)| port == DOMAIN);
+    is_there && case.flights.iter().any(|flight| is_dns_with(flight, object.remote))
+}
+
+/// Whether a packet to or from this place is a name server's protocol, and not something else on its port.
+fn is_dns_with(flight: &Flight, place: Option<(std::net::IpAddr, u16)>) -> bool {
+    let is_dns = match &flight.content {
+        Content::Udp { dns, .. } => dns.is_some(),
+        Content::Tcp(segment) => [segment.sport, segment.dport].contains(&DOMAIN),
+        _ => false,
+    };
+    let Some((from, to)) = flight.addresses else { return false };
+    is_dns && place.is_some_and(|(ip, _)| ip == from || ip == to)
 }
 
 /// A name server's answer came.

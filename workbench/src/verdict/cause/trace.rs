@@ -62,7 +62,17 @@ pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<Ende
             return Some(found);
         }
     }
-    weak.and_then(|happening| explain(case, happening, t_ns, depth))
+    weak.and_then(|happening| explain(case, happening, t_ns, depth)).or_else(|| last_child(case, pid, t_ns, depth))
+}
+
+/// A process that waited for nothing else may have waited for a child in a way that is not recorded.
+fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+    let processes = case.evidence.processes.iter();
+    let own: Vec<u32> = processes.clone().filter(|p| p.pid == pid).map(|p| p.tid).collect();
+    let children = processes.filter(|p| p.tid == p.pid && p.pid != pid && own.contains(&p.parent_tid));
+    let ended = children.filter_map(|p| Some((p.end_ns.filter(|end| *end <= t_ns)?, p.pid)));
+    let (end_ns, child) = ended.max().filter(|_| depth < DEPTH)?;
+    end_of(case, child, end_ns, depth + 1)
 }
 
 fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, depth: usize) -> Option<EndedBy> {

@@ -4,10 +4,9 @@ use super::case::Case;
 use super::happenings::{Happening, RanOut, What, is_interrupted};
 use super::network::plain;
 use super::next::next;
-use super::objects::{Kind, Objects};
+use super::objects::Kind;
 use super::resolver;
 use super::words::{seconds, several};
-use crate::evidence::{Arg, Evidence};
 use crate::timeline::{EvidenceRef, asked_for, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -19,6 +18,9 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
     let chain = chain(case, at);
     if ran_out.waited_for.iter().any(|id| resolver::is_name_server(case, *id)) {
         return resolver_gave_up(case, at, &chain);
+    }
+    if let Some(found) = shared_due(case, at, ran_out) {
+        return EndedBy { next: next(case, ran_out, at.t_ns), ..found };
     }
     let is_whole = ran_out.armed_for_ns.is_multiple_of(GRAIN_NS) && chain.len() == 1;
     let is_wait = matches!(ran_out.mechanism, Mechanism::Wait(_));
@@ -34,19 +36,24 @@ fn chain<'a>(case: &'a Case<'_>, last: &Happening) -> Vec<(&'a Happening, &'a Ra
     let mut chain: Vec<(&Happening, &RanOut)> = Vec::new();
     for happening in of_thread {
         match &happening.what {
-            What::RanOut(ran_out) if matches!(ran_out.mechanism, Mechanism::Wait(_)) => {
+            What::RanOut(ran_out) if !matches!(ran_out.mechanism, Mechanism::Timer(_)) => {
                 if chain.first().is_some_and(|(_, first)| is_sleep(first) != is_sleep(ran_out)) {
                     break;
                 }
                 chain.push((happening, ran_out));
             }
-            // Refused at once: nothing that anybody waited for.
+            // Refused or ready at once: nothing that anybody waited for.
             What::Refused => {}
-            _ if chain.is_empty() => break,
+            What::Ready(_) if is_glance(case, happening) => {}
             _ => break,
         }
     }
     chain
+}
+
+/// A look at descriptors that would not have waited.
+fn is_glance(case: &Case<'_>, happening: &Happening) -> bool {
+    happening.call.is_some_and(|index| case.evidence.calls[index].timeout_ns() == Some(Some(0)))
 }
 
 /// One timer, armed for a length of time that somebody chose.
@@ -158,13 +165,32 @@ fn fit(at_ns: i64, due_ns: i64) -> Option<Beginning> {
     Some(Beginning { at_ns, asked_ns, misfit: asked_ns.abs_diff(measured_ns) as f64 / grain_ns as f64 })
 }
 
+/// Several waits that were all armed until the same moment, whatever came in between: a deadline, and the first of them
+/// says of what length.
+fn shared_due(case: &Case<'_>, at: &Happening, last: &RanOut) -> Option<EndedBy> {
+    // A program reckons in milliseconds, and reads its clock some time before it waits.
+    const SAME_NS: i64 = 6_000_000;
+    let Mechanism::Wait(name) = &last.mechanism else { return None };
+    let due_ns = last.armed_at_ns.saturating_add_unsigned(last.armed_for_ns);
+    let of_thread = |h: &&Happening| h.tid == at.tid && h.t_ns <= at.t_ns;
+    let first = case.happenings.iter().filter(of_thread).filter_map(|h| h.call).find_map(|index| {
+        let call = &case.evidence.calls[index];
+        let armed_for_ns = call.timeout_ns().flatten().filter(|_| call.name == *name)?;
+        let due = call.entry_ns.saturating_add_unsigned(armed_for_ns);
+        ((due - due_ns).abs() <= SAME_NS).then_some((call.entry_ns, armed_for_ns))
+    });
+    let (begun_ns, asked_ns) = first.filter(|(_, asked_ns)| last.armed_for_ns < asked_ns / 10 * 9)?;
+    let asked_ns = if asked_ns.is_multiple_of(GRAIN_NS) { asked_ns } else { asked_for(due_ns - begun_ns) };
+    Some(kept(case, at, last, begun_ns, asked_ns))
+}
+
 /// A deadline of a known length, and the waits that kept it.
 fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns: u64) -> EndedBy {
     let who = case.process(at.pid);
     let Mechanism::Wait(call) = &last.mechanism else { return single(case, at, last) };
     let is_wait = |h: &&Happening| {
         let name = h.call.map(|index| case.evidence.calls[index].name.as_str());
-        h.tid == at.tid && h.t_ns > begun_ns && h.t_ns <= at.t_ns && name == Some(call)
+        h.tid == at.tid && h.t_ns >= begun_ns && h.t_ns <= at.t_ns && name == Some(call)
     };
     let waits: Vec<&Happening> = case.happenings.iter().filter(is_wait).collect();
     let is_one = last.armed_for_ns >= asked_ns / 10 * 9;
@@ -207,10 +233,4 @@ fn resolver_gave_up(case: &Case<'_>, at: &Happening, chain: &[(&Happening, &RanO
     found.evidence = resolver::queries(case, armed_at_ns - 10_000_000, at.t_ns);
     found.evidence.extend(waits.iter().rev().filter_map(|(h, _)| h.call).map(EvidenceRef::Call));
     found
-}
-
-/// A timeout operation of an io_uring that completed at the return of this call.
-pub fn ring_timeout(_evidence: &Evidence, _objects: &Objects, _call: usize) -> Option<RanOut> {
-    let _ = |arg: &Arg| matches!(arg, Arg::Struct(_));
-    None
 }
