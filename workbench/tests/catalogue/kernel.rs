@@ -25,7 +25,7 @@ pub const TCP: &[Entry] = &[
     kernel("syn_retries_of_tcp_syncnt", DROPPED, "mechanisms syncnt", "SYN retries", (3.01, 3.2)).seen(CONNECT),
     kernel("syn_retries_by_default", DROPPED, "mechanisms connect 10.9.0.2 80", "SYN retries", (129.0, 138.3))
         .seen(CONNECT)
-        // The sum of its timers: 127 s, or 131 with tcp_syn_linear_timeouts (since 6.5); the wheel makes each a little longer.
+        // The sum of its timers: 127 s, or 131 with tcp_syn_linear_timeouts (since 6.5).
         .armed(Armed::Within(126.9, 138.3))
         .virtual_only(),
     kernel("retransmissions", ALONE, "mechanisms ask deaf", "retransmissions", (3.0, 7.2)).seen(RECV),
