@@ -144,8 +144,27 @@ const TOOLS: &[Tool] = &[
         programs: &["python3"],
         version_flag: "--version",
         need: Need::Tests,
-        needed_for: "the tests whose programs arm timers",
+        needed_for: "the tests of what ends a wait, one of which is a Python program",
         packages: Packages { debian: "python3", fedora: "python3", arch: "python", alpine: "python3" },
+    },
+    Tool {
+        programs: &["go"],
+        version_flag: "version",
+        need: Need::Tests,
+        needed_for: "the tests of what ends a wait, one of which is a Go program",
+        packages: Packages { debian: "golang-go", fedora: "golang", arch: "go", alpine: "go" },
+    },
+    Tool {
+        programs: &["ssh"],
+        version_flag: "-V",
+        need: Need::Tests,
+        needed_for: "the tests of what ends a wait, one of which runs ssh",
+        packages: Packages {
+            debian: "openssh-client",
+            fedora: "openssh-clients",
+            arch: "openssh",
+            alpine: "openssh-client-default",
+        },
     },
     Tool {
         programs: &["unshare"],
@@ -232,6 +251,8 @@ mod tests {
             ("tcpdump version 4.99.3\nlibpcap version 1.10.3", "4.99.3"),
             ("unshare from util-linux 2.38.1", "2.38.1"),
             ("nftables v1.0.6 (Lester Gooch #5)", "1.0.6"),
+            ("go version go1.19.8 linux/amd64", "1.19.8"),
+            ("OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17", "9.2p1"),
         ] {
             assert_eq!(version(said), Some(expected), "{said}");
         }

@@ -23,41 +23,46 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
+/// What a program's waits can be.
+const WAITS: &[&str] = &[
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "nanosleep",
+    "clock_nanosleep",
+    "futex",
+    "rt_sigtimedwait",
+    "io_uring",
+    "recvmmsg",
+];
+
+/// What arms a timer.
+const TIMERS: &[&str] = &["alarm", "setitimer", "timer_create", "timerfd"];
+
+/// The ICMP errors that a host of a scenario sends.
+const ICMP: &[&str] = &[
+    "net unreachable",
+    "host unreachable",
+    "protocol unreachable",
+    "port unreachable",
+    "network administratively prohibited",
+    "host administratively prohibited",
+    "communication administratively prohibited",
+    "time to live exceeded in transit",
+    "no route to destination",
+    "address unreachable",
+    "hop limit exceeded in transit",
+];
+
+/// What a name server says.
+const ANSWERS: &[&str] = &["NXDOMAIN", "SERVFAIL", "REFUSED"];
+
 /// Every mechanism, once; those with a name of their own inside with each that a program can bring about.
 fn all() -> Vec<Mechanism> {
-    let waits = [
-        "poll",
-        "ppoll",
-        "select",
-        "pselect6",
-        "epoll_wait",
-        "epoll_pwait",
-        "epoll_pwait2",
-        "nanosleep",
-        "clock_nanosleep",
-        "futex",
-        "rt_sigtimedwait",
-        "io_uring",
-        "recvmmsg",
-    ];
-    let timers = ["alarm", "setitimer", "timer_create", "timerfd"];
-    let icmp = [
-        "net unreachable",
-        "host unreachable",
-        "protocol unreachable",
-        "port unreachable",
-        "network administratively prohibited",
-        "host administratively prohibited",
-        "communication administratively prohibited",
-        "time to live exceeded in transit",
-        "no route to destination",
-        "address unreachable",
-        "hop limit exceeded in transit",
-    ];
-    let answers = ["NXDOMAIN", "SERVFAIL", "REFUSED"];
-    let named = |names: &[&str], make: fn(String) -> Mechanism| -> Vec<Mechanism> {
-        names.iter().map(|name| make((*name).to_owned())).collect()
-    };
     use Mechanism as M;
     let mut all = vec![
         M::KeptDeadline { by: "poll".into(), waits: 2 },
@@ -81,10 +86,9 @@ fn all() -> Vec<Mechanism> {
         M::RunDeadline,
         M::Exit,
     ];
-    all.extend(named(&waits, M::Wait));
-    all.extend(named(&timers, M::Timer));
-    all.extend(named(&icmp, M::Icmp));
-    all.extend(named(&answers, M::ResolverAnswer));
+    type Named = (&'static [&'static str], fn(String) -> Mechanism);
+    let named: [Named; 4] = [(WAITS, M::Wait), (TIMERS, M::Timer), (ICMP, M::Icmp), (ANSWERS, M::ResolverAnswer)];
+    all.extend(named.into_iter().flat_map(|(names, make)| names.iter().map(move |name| make((*name).to_owned()))));
     all
 }
 

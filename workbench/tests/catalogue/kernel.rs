@@ -2,7 +2,7 @@
 //! `waits.rs`, what the network says in `network.rs`.
 
 use super::entry::{Armed, Entry, Proof};
-use super::networks::{ALONE, ALONE_BY_DEFAULT, DROPPED, GHOST, ONE_RETRY, ROUTES};
+use super::networks::{ALONE, ALONE_BY_DEFAULT, DROPPED, GHOST, GHOST_ONE_RETRY, ONE_RETRY, ROUTES};
 
 const fn kernel(
     name: &'static str,
@@ -23,8 +23,10 @@ const SEND: &[Proof] = &[Proof::Call("sendto", "ETIMEDOUT")];
 pub const TCP: &[Entry] = &[
     kernel("syn_retries", ONE_RETRY, "mechanisms connect 10.9.0.2 80", "SYN retries", (3.01, 3.2)).seen(CONNECT),
     kernel("syn_retries_of_tcp_syncnt", DROPPED, "mechanisms syncnt", "SYN retries", (3.01, 3.2)).seen(CONNECT),
-    kernel("syn_retries_by_default", DROPPED, "mechanisms connect 10.9.0.2 80", "SYN retries", (130.9, 131.1))
+    kernel("syn_retries_by_default", DROPPED, "mechanisms connect 10.9.0.2 80", "SYN retries", (129.0, 138.3))
         .seen(CONNECT)
+        // The sum of its timers: 127 s, or 131 with tcp_syn_linear_timeouts (since 6.5).
+        .armed(Armed::Within(126.9, 138.3))
         .virtual_only(),
     kernel("retransmissions", ALONE, "mechanisms ask deaf", "retransmissions", (3.0, 7.2)).seen(RECV),
     kernel("retransmissions_by_default", ALONE_BY_DEFAULT, "mechanisms ask deaf", "retransmissions", (924.0, 1000.0))
@@ -57,6 +59,16 @@ pub const TCP: &[Entry] = &[
     kernel("persist", ALONE, "mechanisms send full-then-deaf", "persist timer", (1.0, 8.0)).seen(SEND),
     kernel("neighbour", GHOST, "mechanisms connect 10.9.0.9 80", "neighbour", (2.9, 3.2))
         .seen(&[Proof::Call("connect", "EHOSTUNREACH")]),
+    // Nobody has the address, and with one retry the SYN's timer runs out before the neighbour is given up. No SYN was seen.
+    kernel(
+        "syn_retries_before_the_neighbour",
+        GHOST_ONE_RETRY,
+        "mechanisms connect 10.9.0.9 80",
+        "SYN retries",
+        (3.0, 3.2),
+    )
+    .seen(CONNECT)
+    .virtual_only(),
 ];
 
 const fn route(name: &'static str, command: &'static str, proof: &'static [Proof]) -> Entry {

@@ -163,7 +163,15 @@ pub const OTHERS: &[Entry] = &[
     Entry::new("signal_of_another_process", DROPPED, "mechanisms killed")
         .seen(&[Proof::Signal("SIGTERM")])
         .by("tool", "SIGTERM"),
-    Entry::new("exec_failure", DROPPED, "sh -c \"exec /etc/hosts\"").by("tool", "exec failure"),
+    Entry::new("signal_of_another_process_after_its_sleep", DROPPED, "mechanisms killed later")
+        .ends(1.49, 1.8)
+        .seen(&[Proof::Signal("SIGTERM")])
+        .by("tool", "nanosleep")
+        .armed(Armed::For(1.5)),
+    // A command that is not there at all is no run; this one is there and cannot execute the next.
+    Entry::new("exec_failure", DROPPED, "env no-such-program")
+        .seen(&[Proof::Call("execve", "ENOENT")])
+        .by("kernel", "exec failure"),
     Entry::new("exit", DROPPED, "mechanisms exit").by("tool", "exit"),
     Entry::new("deadline", DROPPED, CONNECT)
         .run("deadline=\"2s\"")

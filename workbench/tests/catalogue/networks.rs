@@ -23,6 +23,10 @@ pub const TWO: &str = "namespace client\nnamespace server\nlink client server de
 pub const GHOST: &str = "namespace client\nnamespace server\n\
     link client server {\n absent ghost address=\"10.9.0.9\"\n}";
 
+/// The same, with one retry.
+pub const GHOST_ONE_RETRY: &str = "namespace client {\n sysctl \"net.ipv4.tcp_syn_retries\" 1\n}\nnamespace server\n\
+    link client server {\n absent ghost address=\"10.9.0.9\"\n}";
+
 /// The server is behind a router.
 pub const ROUTED: &str = "namespace client\nrouter middle\nnamespace server\nlink client middle delay=\"20ms\"\n\
     link middle server";

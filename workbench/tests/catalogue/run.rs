@@ -15,6 +15,9 @@ use crate::support::virtual_engine::{read, virtual_engine};
 use crate::support::{no_labs, scenario, scratch, texts, workbench};
 use crate::traced::compiled;
 
+/// Names the kernel of the virtual runs; the newest unless set.
+const KERNEL: &str = "KERNEL";
+
 /// Exit code of a program whose system call is not there.
 const NO_SUCH_CALL: i32 = 77;
 
@@ -31,7 +34,12 @@ pub enum Engine {
 /// `workbench run` on this engine, or why there is none.
 pub fn engine(engine: Engine) -> Result<Command, String> {
     match (engine, no_labs()) {
-        (Engine::Virtual, _) => virtual_engine(),
+        (Engine::Virtual, _) => virtual_engine().map(|mut command| {
+            if let Some(kernel) = std::env::var_os(KERNEL) {
+                command.arg("--kernel").arg(kernel);
+            }
+            command
+        }),
         (Engine::Host, Some(why)) => Err(why.to_owned()),
         (Engine::Host, None) => {
             let mut command = workbench();
