@@ -101,8 +101,6 @@ pub enum Mechanism {
     Keepalive,
     /// Zero-window probes were not answered, or the window never opened (RFC 9293, 3.8.6.1).
     Persist,
-    /// FIN_WAIT2 lasted `tcp_fin_timeout`, or TIME_WAIT its 60 s.
-    LingeringState(String),
     /// ARP or neighbour discovery got no answer.
     Neighbour,
     /// A route says no, or there is none; no packet left. With the errno.
@@ -145,10 +143,9 @@ impl Mechanism {
             Self::UserTimeout => "TCP_USER_TIMEOUT".into(),
             Self::Keepalive => "keepalive".into(),
             Self::Persist => "persist timer".into(),
-            Self::LingeringState(state) => state.clone(),
             Self::Neighbour => "neighbour".into(),
             Self::Route(_) => "no route".into(),
-            Self::Refused(errno) => format!("refused: {errno}"),
+            Self::Refused(_) => "refused at once".into(),
             Self::Reset => "RST".into(),
             Self::Fin => "FIN".into(),
             Self::Data => "data".into(),

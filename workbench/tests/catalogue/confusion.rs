@@ -74,9 +74,9 @@ fn all() -> Vec<Mechanism> {
         M::UserTimeout,
         M::Keepalive,
         M::Persist,
-        M::LingeringState("FIN_WAIT2".into()),
         M::Neighbour,
         M::Route("ENETUNREACH".into()),
+        M::Refused("EADDRINUSE".into()),
         M::Reset,
         M::Fin,
         M::Data,
@@ -97,10 +97,9 @@ fn all() -> Vec<Mechanism> {
 fn cannot_be(mechanism: &Mechanism) -> Option<&'static str> {
     use Mechanism as M;
     match mechanism {
-        M::LingeringState(_) => Some("it ends a socket that no program has any more, and no call tells of it"),
         M::Wait(_) | M::KeptDeadline { .. } | M::Timer(_) | M::ReceiveTimeout | M::SendTimeout => None,
         M::SynRetries | M::Retransmissions | M::OrphanLimit | M::UserTimeout | M::Keepalive | M::Persist => None,
-        M::Neighbour | M::Route(_) | M::Reset | M::Fin | M::Data | M::Icmp(_) => None,
+        M::Neighbour | M::Route(_) | M::Refused(_) | M::Reset | M::Fin | M::Data | M::Icmp(_) => None,
         M::ResolverTimeout | M::ResolverAnswer(_) => None,
         M::Exec(_) | M::Signal(_) | M::RunDeadline | M::Exit => None,
     }
