@@ -42,7 +42,7 @@ fn busy() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Adds what a socket recorder would have seen: a SYN_SENT socket whose timer fires once, then is gone.
+/// Puts what a socket recorder might have seen in place of what it saw: a SYN_SENT socket whose timer fires once, then is gone.
 fn add_samples(run: &Path) -> Result<(), Failed> {
     let file = run.join("evidence.json");
     let mut evidence: Value = serde_json::from_slice(&fs::read(&file)?)?;
@@ -51,6 +51,7 @@ fn add_samples(run: &Path) -> Result<(), Failed> {
             "expires_ms": expires_ms, "retransmits": retransmits, "info": { "rto": 1_000_000, "snd_cwnd": 10 } })
     };
     let sample = |ms: u64, sockets: Value| json!({ "host": "client", "t_ns": ms * 1_000_000, "took_ns": 1000, "because": "packet", "sockets": sockets });
+    evidence["destroyed"] = json!([]);
     evidence["sockets"] = json!([
         sample(1, json!([socket(1000, 0)])),
         sample(500, json!([socket(501, 0)])),

@@ -30,9 +30,11 @@ pub struct Found {
     last_ns: i64,
 }
 
-/// A time as Perfetto reads it: multiplied, and cut off. That must be the nanosecond that was meant.
-fn ns(event: &Value, field: &str) -> i64 {
-    let us = event[field].as_f64().unwrap_or_else(|| panic!("no {field}: {event}"));
+/// A time as Perfetto reads it: multiplied, and cut off. That must be the nanosecond that was meant. It is read from the
+/// text, because serde_json's own reading is not exact to the last digit unless a feature asks for that.
+fn ns(event: &str, field: &str) -> i64 {
+    let number = event.split(&format!("\"{field}\":")).nth(1).and_then(|rest| rest.split([',', '}']).next());
+    let us: f64 = number.and_then(|us| us.parse().ok()).unwrap_or_else(|| panic!("no {field}: {event}"));
     assert!(us.is_finite() && us >= 0.0, "{field} is negative: {event}");
     assert!(us * 1e3 - (us * 1e3).trunc() < 0.1, "{field} is not a whole nanosecond: {event}");
     (us * 1e3) as i64
@@ -44,8 +46,11 @@ impl Found {
         let trace: Value = serde_json::from_slice(bytes).expect("a trace is JSON");
         let events = trace["traceEvents"].as_array().expect("a trace has events");
         let mut found = Self::default();
-        for event in events {
-            found.event(event);
+        let text = std::str::from_utf8(bytes).expect("a trace is text");
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("\"ph\":")).collect();
+        assert_eq!(lines.len(), events.len(), "one event a line");
+        for (event, line) in events.iter().zip(lines) {
+            found.event(event, line);
         }
         for (id, ends) in &found.flows {
             let phases: Vec<&str> = ends.iter().map(|(phase, _)| phase.as_str()).collect();
@@ -59,7 +64,7 @@ impl Found {
         found
     }
 
-    fn event(&mut self, event: &Value) {
+    fn event(&mut self, event: &Value, line: &str) {
         let phase = event["ph"].as_str().expect("an event has a phase");
         let track = (event["pid"].as_u64().expect("pid"), event["tid"].as_u64().expect("tid"));
         assert!(event["name"].as_str().is_some_and(|name| !name.is_empty()), "{event}");
@@ -69,11 +74,11 @@ impl Found {
         }
         self.used.insert(track);
         *self.categories.entry(event["cat"].as_str().expect("a category").to_owned()).or_default() += 1;
-        let ts = ns(event, "ts");
+        let ts = ns(line, "ts");
         assert!(ts >= self.last_ns, "not in order: {event}");
         self.last_ns = ts;
         match phase {
-            "X" => self.slice(event, track, ts, ts + ns(event, "dur")),
+            "X" => self.slice(event, track, ts, ts + ns(line, "dur")),
             "i" => {
                 assert_eq!(event["s"], "t", "{event}");
                 self.slice(event, track, ts, ts);
