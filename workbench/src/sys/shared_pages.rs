@@ -34,7 +34,7 @@ impl SharedPages {
 
     /// The 32-bit word at this byte; `None` outside of the mapping and where it is not aligned.
     pub fn word(&self, at: usize) -> Option<u32> {
-        if at % 4 != 0 || at.checked_add(4)? > self.length.get() {
+        if !at.is_multiple_of(4) || at.checked_add(4)? > self.length.get() {
             return None;
         }
         // SAFETY: inside of the mapping, and the mapping begins at a page.
