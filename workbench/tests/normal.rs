@@ -106,7 +106,7 @@ fn replace(waits: Waits, line: &str) -> String {
         let is_ephemeral = port.parse::<u32>().is_ok_and(|port| port >= 32_768);
         format!("htons({}", if is_ephemeral { "EPHEMERAL" } else { port })
     });
-    for member in ["si_pid=", "nl_pid=", "kill("] {
+    for member in ["si_pid=", "nl_pid=", "kill(", "semtimedop("] {
         line = each_number(&line, member, char::is_ascii_digit, |_| format!("{member}PID"));
     }
     // Our signals leave these out.

@@ -268,7 +268,7 @@ static void wakes(void)
 	char room[256] = "";
 	uint64_t count = 1;
 	sigset_t mask;
-	siginfo_t info;
+	siginfo_t info = { 0 };
 	int pair[2], status;
 	int event = eventfd(3, EFD_CLOEXEC | EFD_NONBLOCK);
 	write(event, &count, 8);
