@@ -107,6 +107,8 @@ pub enum Mechanism {
     Neighbour,
     /// A route says no, or there is none; no packet left. With the errno.
     Route(String),
+    /// The kernel refused a call at once, and it was no matter of routes. With the errno.
+    Refused(String),
     /// A reset, RFC 9293, 3.10.7.
     Reset,
     /// The peer's FIN.
@@ -146,6 +148,7 @@ impl Mechanism {
             Self::LingeringState(state) => state.clone(),
             Self::Neighbour => "neighbour".into(),
             Self::Route(_) => "no route".into(),
+            Self::Refused(errno) => format!("refused: {errno}"),
             Self::Reset => "RST".into(),
             Self::Fin => "FIN".into(),
             Self::Data => "data".into(),

@@ -77,6 +77,7 @@ fn all() -> Vec<Mechanism> {
         M::LingeringState("FIN_WAIT2".into()),
         M::Neighbour,
         M::Route("ENETUNREACH".into()),
+        M::Refused("EADDRNOTAVAIL".into()),
         M::Reset,
         M::Fin,
         M::Data,
@@ -100,7 +101,7 @@ fn cannot_be(mechanism: &Mechanism) -> Option<&'static str> {
         M::LingeringState(_) => Some("it ends a socket that no program has any more, and no call tells of it"),
         M::Wait(_) | M::KeptDeadline { .. } | M::Timer(_) | M::ReceiveTimeout | M::SendTimeout => None,
         M::SynRetries | M::Retransmissions | M::OrphanLimit | M::UserTimeout | M::Keepalive | M::Persist => None,
-        M::Neighbour | M::Route(_) | M::Reset | M::Fin | M::Data | M::Icmp(_) => None,
+        M::Neighbour | M::Route(_) | M::Refused(_) | M::Reset | M::Fin | M::Data | M::Icmp(_) => None,
         M::ResolverTimeout | M::ResolverAnswer(_) => None,
         M::Exec(_) | M::Signal(_) | M::RunDeadline | M::Exit => None,
     }

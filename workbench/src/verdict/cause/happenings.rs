@@ -33,7 +33,7 @@ pub enum What {
     /// Another thread woke this one.
     Woken,
     /// A call was refused at once.
-    Refused,
+    Refused(String),
     /// A child ended.
     Child(u32),
     /// A signal was delivered: index into the evidence, and the timer that sent it, if one did.
@@ -106,7 +106,9 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
         | "sendmsg" | "sendmmsg" | "write" | "writev" | "sendfile" | "splice" => {
             on_descriptor(objects, index, call, t_ns)
         }
-        "bind" | "listen" | "socket" => call.error().map(|_| What::Refused),
+        "bind" | "listen" | "socket" | "execve" | "execveat" => {
+            call.error().map(|errno| What::Refused(errno.to_owned()))
+        }
         _ => None,
     }
 }

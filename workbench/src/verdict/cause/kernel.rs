@@ -216,3 +216,38 @@ pub fn no_neighbour(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> En
     found.evidence.push(EvidenceRef::Call(call));
     found
 }
+
+/// A socket that no process had any more was given up by the kernel: the last one before `t_ns`.
+pub fn orphaned(case: &Case<'_>, t_ns: i64) -> Option<EndedBy> {
+    const ANNOUNCED_NS: i64 = 50_000_000;
+    let destroyed = case.evidence.destroyed.iter().enumerate().rev().find(|(_, destroyed)| {
+        let is_orphan = matches!(destroyed.socket.state, TcpState::FinWait1 | TcpState::LastAck | TcpState::Closing);
+        let is_near = (destroyed.t_ns - t_ns).abs() <= ANNOUNCED_NS;
+        // A socket is closed before it is destroyed; that it was an orphan shows in its last sample.
+        destroyed.host == case.host() && is_near && (is_orphan || destroyed.socket.state == TcpState::Close)
+    });
+    let (index, destroyed) = destroyed?;
+    let id = case.objects.ids().find(|id| case.objects.get(*id).remote.is_some() && case.is(*id, &destroyed.socket))?;
+    let (sample, last) =
+        case.sampled(id, destroyed.t_ns).filter(|(_, socket)| socket.inode == 0 && socket.state != TcpState::Close)?;
+    let unanswered = unanswered(case, id, t_ns);
+    let armed_at_ns = unanswered.first().map_or(case.evidence.sockets[sample].t_ns, |flight| flight.t_ns());
+    let settings = Settings::of(case.evidence, case.host());
+    let limit =
+        settings.map_or(String::new(), |s| format!(" (tcp_orphan_retries={}, HZ={})", s.orphan_retries, s.hz()));
+    let words = format!(
+        "the kernel of {} gave up the connection to {}, which no process had any more, after {}: {} retransmissions were \
+         not acknowledged{limit}",
+        case.host(),
+        case.place(id),
+        seconds(destroyed.t_ns - armed_at_ns),
+        last.retransmits,
+    );
+    let mut found =
+        plain(Party::Kernel, Mechanism::OrphanLimit, case.host().to_owned(), destroyed.t_ns.min(t_ns), words);
+    found.armed_at_ns = Some(armed_at_ns);
+    found.armed_for_ns = u64::try_from(found.fired_at_ns - armed_at_ns).ok();
+    found.evidence = unanswered.iter().flat_map(|flight| seen(flight)).collect();
+    found.evidence.extend([EvidenceRef::Sample(sample), EvidenceRef::Destroyed(index)]);
+    Some(found)
+}

@@ -179,7 +179,10 @@ fn sender(case: &Case<'_>, flight: &Flight) -> String {
 fn refused_locally(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) -> EndedBy {
     let asked = &case.evidence.calls[call].name;
     let words = format!("the kernel of {} refused {asked} to {} at once: {errno}", case.host(), case.place(id));
-    let mut found = plain(Party::Kernel, Mechanism::Route(errno.to_owned()), case.host().to_owned(), t_ns, words);
+    // fib_props in net/ipv4/fib_semantics.c: what routes say; EINVAL is a blackhole's.
+    let is_route = matches!(errno, "ENETUNREACH" | "EHOSTUNREACH" | "EACCES" | "EINVAL" | "ENETDOWN" | "EADDRNOTAVAIL");
+    let mechanism = if is_route { Mechanism::Route(errno.to_owned()) } else { Mechanism::Refused(errno.to_owned()) };
+    let mut found = plain(Party::Kernel, mechanism, case.host().to_owned(), t_ns, words);
     found.evidence = vec![EvidenceRef::Call(call)];
     found.confidence = if case.flow(id).is_some() { Confidence::Likely } else { Confidence::Certain };
     found

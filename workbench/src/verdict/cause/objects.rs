@@ -65,6 +65,8 @@ pub struct Objects {
     ready: Vec<Vec<ObjectId>>,
     /// By call: what had gone through an io_uring and was done at its return.
     completed: BTreeMap<usize, Vec<Completed>>,
+    /// By call that waits for an epoll set: what was in it.
+    in_set: BTreeMap<usize, Vec<ObjectId>>,
 }
 
 impl Objects {
@@ -77,13 +79,22 @@ impl Objects {
                 roles: vec![Vec::new(); evidence.calls.len()],
                 ready: vec![Vec::new(); evidence.calls.len()],
                 completed: BTreeMap::new(),
+                in_set: BTreeMap::new(),
             },
             open: BTreeMap::new(),
             known: Vec::new(),
             rings: Rings::default(),
         };
-        for (index, is_return) in steps(evidence) {
+        let mut starts: Vec<(i64, u32)> =
+            evidence.processes.iter().filter(|p| p.tid == p.pid).map(|p| (p.start_ns, p.pid)).collect();
+        starts.sort_unstable();
+        let mut starts = starts.into_iter().peekable();
+        for (t_ns, index, is_return) in steps(evidence) {
             let call = &evidence.calls[index];
+            // A child has what its parent had open when it was made, and not when it was heard of first.
+            while let Some((_, pid)) = starts.next_if(|(start_ns, _)| *start_ns <= t_ns) {
+                walk.adopt(pid);
+            }
             walk.adopt(call.pid);
             if is_return { walk.leave(index, call) } else { walk.enter(index, call) }
         }
@@ -93,6 +104,11 @@ impl Objects {
     /// An object.
     pub fn get(&self, id: ObjectId) -> &Object {
         &self.all[id]
+    }
+
+    /// All objects' numbers.
+    pub fn ids(&self) -> std::ops::Range<ObjectId> {
+        0..self.all.len()
     }
 
     /// The object of a call's first descriptor.
@@ -110,28 +126,24 @@ impl Objects {
         self.completed.get(&call).map_or(&[], Vec::as_slice)
     }
 
-    /// What a call waited for: the objects behind its descriptors, for an epoll set those in it.
+    /// What a call waited for: the objects behind its descriptors, for an epoll set those in it at its entry.
     pub fn waited_for(&self, call: usize) -> Vec<ObjectId> {
-        let mut found = Vec::new();
-        for (_, id) in &self.roles[call] {
-            match self.all[*id].kind {
-                Kind::Epoll => found.extend(self.all[*id].watched.values()),
-                _ => found.push(*id),
-            }
+        match self.in_set.get(&call) {
+            Some(watched) => watched.clone(),
+            None => self.roles[call].iter().map(|(_, id)| *id).collect(),
         }
-        found
     }
 }
 
 /// Entries and returns of all calls in the order they happened.
-fn steps(evidence: &Evidence) -> Vec<(usize, bool)> {
+fn steps(evidence: &Evidence) -> Vec<(i64, usize, bool)> {
     let mut steps = Vec::with_capacity(evidence.calls.len() * 2);
     for (index, call) in evidence.calls.iter().enumerate() {
         steps.push((call.entry_ns, index, false));
         steps.extend(call.exit_ns.map(|exit_ns| (exit_ns, index, true)));
     }
     steps.sort_unstable();
-    steps.into_iter().map(|(_, index, is_return)| (index, is_return)).collect()
+    steps
 }
 
 struct Walk<'a> {
@@ -189,6 +201,10 @@ impl Walk<'_> {
             self.rings = rings;
         }
         let Some(id) = self.objects.first_of(index) else { return };
+        if self.objects.all[id].kind == Kind::Epoll {
+            let watched = self.objects.all[id].watched.values().copied().collect();
+            self.objects.in_set.insert(index, watched);
+        }
         match call.name.as_str() {
             "connect" => {
                 let object = &mut self.objects.all[id];

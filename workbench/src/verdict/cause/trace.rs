@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::happenings::{Happening, What};
+use super::kernel::orphaned;
 use super::network::{came_back, plain};
 use super::objects::{Kind, ObjectId};
 use super::waits::{alarmed, gave_up};
@@ -58,11 +59,28 @@ pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<Ende
             weak = weak.or(Some(happening));
             continue;
         }
-        if let Some(found) = explain(case, happening, t_ns, depth) {
+        if let Some(found) = explain(case, beside(case, happening), t_ns, depth) {
             return Some(found);
         }
     }
     weak.and_then(|happening| explain(case, happening, t_ns, depth)).or_else(|| last_child(case, pid, t_ns, depth))
+}
+
+/// Runtimes let several threads wait until one moment, and one of them for the network: that one waited for what the
+/// program wanted.
+fn beside<'a>(case: &'a Case<'_>, happening: &'a Happening) -> &'a Happening {
+    let is_network = |h: &Happening| match &h.what {
+        What::RanOut(out) => {
+            out.waited_for.iter().any(|id| matches!(case.objects.get(*id).kind, Kind::Tcp | Kind::Udp))
+        }
+        _ => false,
+    };
+    if is_network(happening) || !matches!(&happening.what, What::RanOut(out) if out.waited_for.is_empty()) {
+        return happening;
+    }
+    let near = |h: &&Happening| h.pid == happening.pid && (0..NOTABLE_NS).contains(&(happening.t_ns - h.t_ns));
+    let as_long = |h: &&Happening| (h.t_ns - h.since_ns) * 2 > happening.t_ns - happening.since_ns;
+    case.happenings.iter().rev().filter(near).filter(as_long).find(|h| is_network(h)).unwrap_or(happening)
 }
 
 /// A process that waited for nothing else may have waited for a child in a way that is not recorded.
@@ -84,7 +102,7 @@ fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, depth: usize) 
         What::Signal(..) => Some(signalled(case, happening, depth)),
         What::Child(pid) => end_of(case, *pid, happening.t_ns, depth + 1),
         What::Woken => handed_on(case, happening, depth),
-        What::Refused => None,
+        What::Refused(errno) => refused(case, happening, errno),
         What::Ready(ready) => answered(case, happening, ready, limit_ns, depth),
     }
 }
@@ -102,11 +120,32 @@ fn answered(
     // An error says more than an answer.
     found.sort_by_key(|found| found.mechanism == Mechanism::Data);
     let first = (!found.is_empty()).then(|| found.swap_remove(0));
-    first.or_else(|| {
-        let is_internal =
-            ready.iter().any(|id| matches!(case.objects.get(*id).kind, Kind::Internal | Kind::SignalFd | Kind::Ring));
-        is_internal.then(|| handed_on(case, happening, depth)).flatten()
-    })
+    first
+        .or_else(|| {
+            // The kernel told a program that watches sockets (sock_diag(7)) that one is gone.
+            let is_told = ready.iter().any(|id| case.objects.get(*id).kind == Kind::OtherSocket);
+            is_told.then(|| orphaned(case, happening.t_ns)).flatten()
+        })
+        .or_else(|| {
+            let is_internal = ready
+                .iter()
+                .any(|id| matches!(case.objects.get(*id).kind, Kind::Internal | Kind::SignalFd | Kind::Ring));
+            is_internal.then(|| handed_on(case, happening, depth)).flatten()
+        })
+}
+
+/// The kernel refused a call at once, and the process did nothing more that anybody could see.
+fn refused(case: &Case<'_>, happening: &Happening, errno: &str) -> Option<EndedBy> {
+    let index = happening.call?;
+    let asked = case.evidence.calls[index].name.as_str();
+    let mechanism = match asked {
+        "execve" | "execveat" => Mechanism::Exec(errno.to_owned()),
+        _ => Mechanism::Refused(errno.to_owned()),
+    };
+    let words = format!("the kernel of {} refused {asked} at once: {errno}", case.host());
+    let mut found = plain(Party::Kernel, mechanism, case.host().to_owned(), happening.t_ns, words);
+    found.evidence = vec![EvidenceRef::Call(index)];
+    Some(found)
 }
 
 /// Another thread or process had news, and woke this one.
@@ -117,7 +156,7 @@ fn handed_on(case: &Case<'_>, woken: &Happening, depth: usize) -> Option<EndedBy
             && woken.t_ns - h.t_ns <= HANDED_ON_NS
             && h.t_ns - h.since_ns < i64::MAX
     });
-    let mut others = recent.filter(|h| !matches!(h.what, What::Woken | What::Refused) && !is_short(h));
+    let mut others = recent.filter(|h| !matches!(h.what, What::Woken | What::Refused(_)) && !is_short(h));
     others.find_map(|h| explain(case, h, woken.t_ns, depth + 1))
 }
 

@@ -22,6 +22,13 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
     if let Some(found) = shared_due(case, at, ran_out) {
         return EndedBy { next: next(case, ran_out, at.t_ns), ..found };
     }
+    // Equal waits that add up: nobody reckoned, and how late each was is nobody's wish.
+    let are_whole = chain.iter().all(|(_, ran_out)| ran_out.armed_for_ns.is_multiple_of(GRAIN_NS));
+    if let (true, [_, .., (_, first)]) = (are_whole, chain.as_slice()) {
+        let asked_ns = chain.iter().map(|(_, ran_out)| ran_out.armed_for_ns).sum();
+        let found = kept(case, at, ran_out, first.armed_at_ns, asked_ns);
+        return EndedBy { next: next(case, ran_out, at.t_ns), ..found };
+    }
     let is_whole = ran_out.armed_for_ns.is_multiple_of(GRAIN_NS) && chain.len() == 1;
     let is_wait = matches!(ran_out.mechanism, Mechanism::Wait(_));
     let mut found = if is_whole || !is_wait { single(case, at, ran_out) } else { deadline(case, at, ran_out, &chain) };
@@ -43,7 +50,7 @@ fn chain<'a>(case: &'a Case<'_>, last: &Happening) -> Vec<(&'a Happening, &'a Ra
                 chain.push((happening, ran_out));
             }
             // Refused or ready at once: nothing that anybody waited for.
-            What::Refused => {}
+            What::Refused(_) => {}
             What::Ready(_) if is_glance(case, happening) => {}
             _ => break,
         }
@@ -193,11 +200,14 @@ fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns:
         h.tid == at.tid && h.t_ns >= begun_ns && h.t_ns <= at.t_ns && name == Some(call)
     };
     let waits: Vec<&Happening> = case.happenings.iter().filter(is_wait).collect();
-    let is_one = last.armed_for_ns >= asked_ns / 10 * 9;
+    let armed = |h: &&Happening| h.call.and_then(|index| case.evidence.calls[index].timeout_ns().flatten());
+    let longest_ns = waits.iter().filter_map(armed).max().unwrap_or(last.armed_for_ns);
+    let is_one = longest_ns >= asked_ns / 10 * 9;
     let took = seconds(at.t_ns - begun_ns);
-    let left = duration(last.armed_for_ns / 1_000_000 * 1_000_000);
+    let left = whole_ms(last.armed_for_ns);
     let (mechanism, how) = match is_one {
-        true => (last.mechanism.clone(), format!("by one {call} of {left}")),
+        // What is shorter than that only made up for a clock that was read in between.
+        true => (last.mechanism.clone(), format!("kept by one {call} of {}", whole_ms(longest_ns))),
         false => {
             let kept = several(waits.len(), call);
             let mechanism = Mechanism::KeptDeadline { by: call.clone(), waits: waits.len() };
@@ -211,6 +221,10 @@ fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns:
     found.evidence = waits.iter().filter_map(|h| h.call).map(EvidenceRef::Call).collect();
     found.confidence = Confidence::Likely;
     found
+}
+
+fn whole_ms(ns: u64) -> String {
+    duration(ns / 1_000_000 * 1_000_000)
 }
 
 /// The resolver's waits, as many as it makes.
