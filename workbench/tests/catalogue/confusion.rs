@@ -76,7 +76,7 @@ fn all() -> Vec<Mechanism> {
         M::Persist,
         M::Neighbour,
         M::Route("ENETUNREACH".into()),
-        M::Refused("EADDRINUSE".into()),
+        M::Refused("EADDRNOTAVAIL".into()),
         M::Reset,
         M::Fin,
         M::Data,

@@ -172,6 +172,9 @@ pub const OTHERS: &[Entry] = &[
     Entry::new("exec_failure", DROPPED, "env no-such-program")
         .seen(&[Proof::Call("execve", "ENOENT")])
         .by("kernel", "exec failure"),
+    Entry::new("refused_at_once", DROPPED, "mechanisms bind 10.9.0.77")
+        .seen(&[Proof::Call("bind", "EADDRNOTAVAIL")])
+        .by("kernel", "refused at once"),
     Entry::new("exit", DROPPED, "mechanisms exit").by("tool", "exit"),
     Entry::new("deadline", DROPPED, CONNECT)
         .run("deadline=\"2s\"")

@@ -724,6 +724,11 @@ static int stream_mode(const char *mode, char **arguments) {
     if (!strcmp(mode, "rcvtimeo")) rcvtimeo(arguments[0]);
     if (!strcmp(mode, "sndtimeo")) sndtimeo(arguments[0]);
     if (!strcmp(mode, "orphan")) orphan();
+    if (!strcmp(mode, "bind")) {
+        struct sockaddr_storage a;
+        socklen_t len = address(&a, arguments[0], 0);
+        end(bind(new_socket(arguments[0], SOCK_STREAM), (void *)&a, len));
+    }
     if (!strcmp(mode, "syncnt")) {
         int fd = new_socket(SERVER, SOCK_STREAM);
         set(fd, IPPROTO_TCP, TCP_SYNCNT, 1);
