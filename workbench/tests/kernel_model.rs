@@ -161,7 +161,7 @@ fn prediction(evidence: &Evidence, line: &Value, start: &Start) -> Result<Predic
         return Err(format!("ended otherwise: {line}"));
     }
     let zero_ns = evidence.machine.zero_realtime_ns - evidence.machine.realtime_offsets[0].offset_ns;
-    let connection = Connection { rto_ns, is_orphan: what == "orphan" };
+    let connection = Connection { rto_ns, is_orphan: what == "orphan", backoff: 0 };
     Ok(match what {
         "connect" => connect_gives_up(&settings, &options, start),
         "retransmissions" | "orphan" => retransmissions_give_up(&settings, &options, &connection, start),

@@ -20,6 +20,9 @@ pub struct Connection {
     pub rto_ns: u64,
     /// No process holds it any more: it was closed with data or a FIN still to be acknowledged.
     pub is_orphan: bool,
+    /// How often the first timer had been doubled when it was armed: probes of a closed window that were answered until
+    /// then. 0 for retransmissions.
+    pub backoff: u32,
 }
 
 /// When retransmissions end with ETIMEDOUT; `start` is when the RTO was armed that the first of them ends.
@@ -78,9 +81,10 @@ fn probes(settings: &Settings, options: &SocketOptions, connection: &Connection,
     let base = rto.max(settings.jiffies_of_ms(MODEL_RTO_MIN_MS));
     let user_timeout = options.user_timeout_ms().map(|ms| settings.jiffies_of_ms(ms));
     let backed_off = |rto: u64, backoff: u32| rto.saturating_mul(1 << backoff.min(10)).min(rto_max);
-    run.wait(base.min(rto_max));
+    let mut backoff = connection.backoff;
+    run.wait(backed_off(base, backoff));
     let first = run.jiffies();
-    let (mut sent, mut backoff) = (0, 0);
+    let mut sent = 0;
     loop {
         let elapsed = run.jiffies() - first;
         let is_alive = backed_off(rto, backoff) < rto_max;
@@ -121,7 +125,7 @@ mod tests {
     use crate::kernel_model::in_words;
 
     const MS: u64 = 1_000_000;
-    const ON_A_LAN: Connection = Connection { rto_ns: 200 * MS, is_orphan: false };
+    const ON_A_LAN: Connection = Connection { rto_ns: 200 * MS, is_orphan: false, backoff: 0 };
 
     fn settings() -> Settings {
         Settings::of_kernel("6.12", 4_000_000)

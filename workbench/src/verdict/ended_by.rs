@@ -32,8 +32,8 @@ pub struct EndedBy {
 /// What would have come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// By what.
-    pub mechanism: Mechanism,
+    /// By what; `None`: by nothing.
+    pub mechanism: Option<Mechanism>,
     /// Not before, since zero; `None`: never.
     pub earliest_ns: Option<i64>,
     /// Not after.

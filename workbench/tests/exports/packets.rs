@@ -85,7 +85,7 @@ fn verdicts() -> Result<(), Failed> {
         confidence: Confidence::Certain,
         words: "the kernel of client gave up after 3 s".into(),
         next: Some(Next {
-            mechanism: Mechanism::RunDeadline,
+            mechanism: None,
             earliest_ns: None,
             latest_ns: None,
             words: "nothing else would have ended it".into(),

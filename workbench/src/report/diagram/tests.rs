@@ -259,7 +259,7 @@ fn at_the_foot_stands_what_ended_it_and_what_would_have_come_next() {
     let timeline = build_from(&run.evidence, &run.flights);
     let mut verdict = judge(&run.evidence, &timeline);
     let sentence = "the kernel gave up after 3.049 s: SYN retries were used up; ".to_owned() + &"on and on ".repeat(20);
-    let next = Next { mechanism: Mechanism::RunDeadline, earliest_ns: None, latest_ns: None, words: "never".into() };
+    let next = Next { mechanism: None, earliest_ns: None, latest_ns: None, words: "never".into() };
     verdict.ended_by = Some(EndedBy {
         party: Party::Kernel,
         mechanism: Mechanism::SynRetries,

@@ -54,7 +54,7 @@ pub struct EvidenceReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NextReport {
     /// By what: [`Mechanism::name`].
-    pub mechanism: String,
+    pub mechanism: Option<String>,
     /// Not before, in seconds; `None`: never.
     pub earliest_s: Option<f64>,
     /// Not after.
@@ -104,7 +104,7 @@ impl EvidenceReport {
 impl NextReport {
     fn new(next: &Next) -> Self {
         Self {
-            mechanism: next.mechanism.name(),
+            mechanism: next.mechanism.as_ref().map(Mechanism::name),
             earliest_s: next.earliest_ns.map(seconds),
             latest_s: next.latest_ns.map(seconds),
             words: next.words.clone(),
@@ -143,7 +143,7 @@ mod tests {
             evidence: vec![EvidenceRef::Call(2), EvidenceRef::Setup(0), EvidenceRef::Process(0)],
             words: "curl gave up".into(),
             next: Some(Next {
-                mechanism: Mechanism::SynRetries,
+                mechanism: Some(Mechanism::SynRetries),
                 earliest_ns: Some(133_300_000_000),
                 latest_ns: None,
                 words: "the kernel would have gone on".into(),

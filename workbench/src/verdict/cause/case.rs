@@ -105,9 +105,14 @@ impl<'a> Case<'a> {
 
     /// A socket as it was sampled last at or before `t_ns`, with the sample's index.
     pub fn sampled(&self, id: ObjectId, t_ns: i64) -> Option<(usize, &'a TcpSocket)> {
-        let samples = self.evidence.sockets.iter().enumerate().rev();
-        let ours = samples.filter(|(_, sample)| sample.host == self.host() && sample.t_ns <= t_ns);
-        ours.filter_map(|(index, sample)| Some((index, sample.sockets.iter().find(|s| self.is(id, s))?))).next()
+        self.samples_of(id, t_ns).next_back()
+    }
+
+    /// A socket in all samples up to `t_ns`, with their indices.
+    pub fn samples_of(&self, id: ObjectId, t_ns: i64) -> impl DoubleEndedIterator<Item = (usize, &'a TcpSocket)> {
+        let samples = self.evidence.sockets.iter().enumerate();
+        let ours = samples.filter(move |(_, sample)| sample.host == self.host() && sample.t_ns <= t_ns);
+        ours.filter_map(move |(index, sample)| Some((index, sample.sockets.iter().find(|s| self.is(id, s))?)))
     }
 
     /// Whether a sampled socket is this one.

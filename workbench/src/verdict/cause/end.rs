@@ -2,6 +2,8 @@
 
 use super::case::Case;
 use super::network::plain;
+use super::next::next;
+use super::objects::Kind;
 use super::trace::end_of;
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::{EvidenceRef, Flight, duration};
@@ -27,13 +29,14 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
 /// Nothing had ended it yet.
 fn at_the_deadline(case: &Case<'_>, t_ns: i64) -> EndedBy {
     let armed_ns = case.evidence.plan.command.deadline_ns.unwrap_or(t_ns.unsigned_abs());
-    let words = format!("nothing had ended it yet at the deadline of {}", duration(armed_ns));
+    let waiting = waiting(case);
+    let wait = waiting.map_or(String::new(), |index| format!("; {}", in_words(case, index)));
+    let words = format!("nothing had ended it yet at the deadline of {}{wait}", duration(armed_ns));
     let mut found = plain(Party::Deadline, Mechanism::RunDeadline, "the run".into(), t_ns, words);
     found.armed_at_ns = Some(0);
     found.armed_for_ns = Some(armed_ns);
-    // What was being waited for, for a reader who wants to know why.
-    let open = case.evidence.calls.iter().enumerate().filter(|(_, call)| call.exit_ns.is_none());
-    found.evidence = open.map(|(index, _)| EvidenceRef::Call(index)).collect();
+    found.evidence = waiting.map(EvidenceRef::Call).into_iter().collect();
+    found.next = waiting.and_then(|index| next(case, &case.objects.waited_for(index), t_ns));
     found
 }
 
@@ -43,4 +46,29 @@ fn by_itself(case: &Case<'_>, command: u32, t_ns: i64) -> EndedBy {
     let mut found = plain(Party::Tool, Mechanism::Exit, who, t_ns, words);
     found.evidence = vec![EvidenceRef::Process(0)];
     found
+}
+
+/// The wait that the command was in at the deadline: for the network, if any thread waited for that.
+fn waiting(case: &Case<'_>) -> Option<usize> {
+    let is_network = |index: &usize| {
+        case.objects.waited_for(*index).iter().any(|id| matches!(case.objects.get(*id).kind, Kind::Tcp | Kind::Udp))
+    };
+    let open = case.evidence.calls.iter().enumerate().filter(|(_, call)| call.exit_ns.is_none());
+    let open: Vec<usize> = open.map(|(index, _)| index).collect();
+    open.iter().rev().find(|index| is_network(index)).or(open.last()).copied()
+}
+
+/// `nc was in a poll without a timeout, for server:80`.
+fn in_words(case: &Case<'_>, index: usize) -> String {
+    let call = &case.evidence.calls[index];
+    let waited_for = case.objects.waited_for(index);
+    let places = waited_for.iter().filter(|id| case.objects.get(**id).remote.is_some()).map(|id| case.place(*id));
+    let places: Vec<String> = places.collect();
+    let limit = match call.timeout_ns() {
+        Some(Some(ns)) => format!(" of {}", duration(ns)),
+        Some(None) => " without a timeout".into(),
+        None => String::new(),
+    };
+    let what = if places.is_empty() { String::new() } else { format!(", for {}", places.join(" and ")) };
+    format!("{} was in {}{limit}{what}", case.process(call.pid), call.name)
 }

@@ -2,6 +2,7 @@
 
 mod case;
 mod end;
+mod established;
 mod happenings;
 mod kernel;
 mod network;

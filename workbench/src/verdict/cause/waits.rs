@@ -20,19 +20,19 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
         return resolver_gave_up(case, at, &chain);
     }
     if let Some(found) = shared_due(case, at, ran_out) {
-        return EndedBy { next: next(case, ran_out, at.t_ns), ..found };
+        return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
     // Equal waits that add up: nobody reckoned, and how late each was is nobody's wish.
     let are_whole = chain.iter().all(|(_, ran_out)| ran_out.armed_for_ns.is_multiple_of(GRAIN_NS));
     if let (true, [_, .., (_, first)]) = (are_whole, chain.as_slice()) {
         let asked_ns = chain.iter().map(|(_, ran_out)| ran_out.armed_for_ns).sum();
         let found = kept(case, at, ran_out, first.armed_at_ns, asked_ns);
-        return EndedBy { next: next(case, ran_out, at.t_ns), ..found };
+        return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
     let is_whole = ran_out.armed_for_ns.is_multiple_of(GRAIN_NS) && chain.len() == 1;
     let is_wait = matches!(ran_out.mechanism, Mechanism::Wait(_));
     let mut found = if is_whole || !is_wait { single(case, at, ran_out) } else { deadline(case, at, ran_out, &chain) };
-    found.next = next(case, ran_out, at.t_ns);
+    found.next = next(case, &ran_out.waited_for, at.t_ns);
     found
 }
 
@@ -94,8 +94,7 @@ fn is_sleep(mechanism: &Mechanism) -> bool {
 /// A signal that a timer sent.
 pub fn alarmed(case: &Case<'_>, at: &Happening, timer: &RanOut) -> EndedBy {
     let mut found = single(case, at, timer);
-    let ongoing = RanOut { waited_for: waiting_then(case, at), ..timer.clone() };
-    found.next = next(case, &ongoing, at.t_ns);
+    found.next = next(case, &waiting_then(case, at), at.t_ns);
     found
 }
 
@@ -200,8 +199,7 @@ fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns:
         h.tid == at.tid && h.t_ns >= begun_ns && h.t_ns <= at.t_ns && name == Some(call)
     };
     let waits: Vec<&Happening> = case.happenings.iter().filter(is_wait).collect();
-    let armed = |h: &&Happening| h.call.and_then(|index| case.evidence.calls[index].timeout_ns().flatten());
-    let longest_ns = waits.iter().filter_map(armed).max().unwrap_or(last.armed_for_ns);
+    let longest_ns = waits.iter().filter_map(|h| u64::try_from(h.t_ns - h.since_ns).ok()).max().unwrap_or(0);
     let is_one = longest_ns >= asked_ns / 10 * 9;
     let took = seconds(at.t_ns - begun_ns);
     let left = whole_ms(last.armed_for_ns);
