@@ -1,6 +1,6 @@
 //! TCP sockets as sock_diag(7) shows them: state, queues, timers, `tcp_info`; and what the kernel counted.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,15 @@ pub struct TcpSocket {
     pub info: Option<TcpInfo>,
 }
 
+impl TcpSocket {
+    /// Its own end and the other, as they are on the wire: an IPv4 address that an IPv6 socket has (RFC 4291, 2.5.5.2)
+    /// travels as IPv4.
+    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let end = |(ip, port): (IpAddr, u16)| SocketAddr::new(ip.to_canonical(), port);
+        (end(self.local), end(self.remote))
+    }
+}
+
 /// A process that has a socket open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketOwner {
@@ -136,6 +145,13 @@ pub enum TimerKind {
     Probe,
     /// Any other, by number.
     Unknown(u8),
+}
+
+impl TimerKind {
+    /// IDIAG_TIMER_DELACK: newer kernels (7.2 does, 6.18 does not) tell of a delayed acknowledgment where no other
+    /// timer runs, in sock_diag alone (inet_sk_diag_fill in net/ipv4/inet_diag.c). It comes and goes with every other
+    /// segment.
+    pub const DELAYED_ACK: Self = Self::Unknown(5);
 }
 
 impl From<u8> for TimerKind {

@@ -13,7 +13,7 @@ use super::packet_words;
 use super::strace::{render, render_signal};
 use super::views::Run;
 use crate::evidence::{Call, CallResult, Direction, Ending, Evidence, Process, TcpSocket};
-use crate::timeline::{EvidenceRef, Flight, escape, flights};
+use crate::timeline::{Flight, escape, flights};
 
 /// The records of one recorder that have one stamp keep their order; recorders come in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +117,7 @@ impl Lines<'_> {
             })
             .flatten()
             .collect();
-        let told = told(run);
+        let told = packet_words::told(run.timeline);
         for (index, packet) in self.evidence.packets.iter().enumerate() {
             let flight = by_packet.get(&index);
             let fields = json!({
@@ -231,15 +231,4 @@ fn socket(socket: &TcpSocket) -> Value {
         );
     }
     fields
-}
-
-/// What the timeline says of packets.
-fn told<'a>(run: &Run<'a>) -> BTreeMap<usize, &'a str> {
-    let packets = run.timeline.events.iter().flat_map(|event| {
-        event.evidence.iter().filter_map(|reference| match reference {
-            EvidenceRef::Packet(index) => Some((*index, event.text.as_str())),
-            _ => None,
-        })
-    });
-    packets.collect()
 }

@@ -1,11 +1,13 @@
 //! What a packet is and what became of it, in a few words, for exports that show every packet by itself.
 
-use crate::evidence::Evidence;
-use crate::plan::{RuleAction, RulePlan};
-use crate::timeline::{Content, Fate, Flight, Wait, duration, escape};
+use std::collections::BTreeMap;
 
-/// Flag bits of a TCP header (RFC 9293, 3.1), in the order in which they are named.
-const FLAGS: [(u8, &str); 6] = [(2, "SYN"), (1, "FIN"), (4, "RST"), (8, "PSH"), (16, "ACK"), (32, "URG")];
+use crate::evidence::Evidence;
+use crate::timeline::tcp_flags::{ACK, FIN, PSH, RST, SYN, URG};
+use crate::timeline::{self, Content, EvidenceRef, Flight, Timeline, Wait, duration, escape};
+
+/// Flags of a TCP segment in the order in which they are named.
+const FLAGS: [(u8, &str); 6] = [(SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (URG, "URG")];
 
 /// `SYN`, `SYN-ACK`, `ACK, 1448 bytes`, `DNS query A server.`, `ICMP port unreachable`.
 pub fn kind(flight: &Flight) -> String {
@@ -28,25 +30,18 @@ pub fn kind(flight: &Flight) -> String {
 
 /// What became of it: `dropped at server by "drop tcp dport=80"`. `None` if it arrived.
 pub fn fate(evidence: &Evidence, flight: &Flight) -> Option<String> {
-    match &flight.fate {
-        Fate::Arrived => None,
-        Fate::Lost => Some("lost on the wire".into()),
-        Fate::InFlight => Some("still on its way at the end".into()),
-        Fate::TakenByRule { rule, at } => Some(match rule_of(evidence, rule) {
-            Some(rule) => {
-                let verb = if rule.action == RuleAction::Drop { "dropped" } else { "rejected" };
-                format!("{verb} at {at} by \"{}\"", escape(&rule.text))
-            }
-            None => format!("taken at {at} by {}", escape(rule)),
-        }),
-    }
+    timeline::fate(&evidence.plan, &flight.fate)
 }
 
-fn rule_of<'a>(evidence: &'a Evidence, id: &str) -> Option<&'a RulePlan> {
-    let plan = &evidence.plan;
-    let of_hosts = plan.hosts.iter().flat_map(|host| &host.rules);
-    let of_links = plan.links.iter().flat_map(|link| &link.ends).flat_map(|end| &end.drops);
-    of_hosts.chain(of_links).find(|rule| rule.id == id)
+/// What the timeline says of packets, by their place in the evidence.
+pub fn told(timeline: &Timeline) -> BTreeMap<usize, &str> {
+    let packets = timeline.events.iter().flat_map(|event| {
+        event.evidence.iter().filter_map(|reference| match reference {
+            EvidenceRef::Packet(index) => Some((*index, event.text.as_str())),
+            _ => None,
+        })
+    });
+    packets.collect()
 }
 
 /// `retransmission 1, RTO 1 s, 1.024 s after the previous`; what is known of it. `wait` is what it ended.

@@ -37,7 +37,7 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Pass => "pass",
             Self::Fail => "fail",
             Self::Skipped => "skipped",
@@ -63,11 +63,23 @@ pub enum SnapshotStatus {
 
 impl fmt::Display for SnapshotStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Match => "match",
             Self::Differs => "differs",
             Self::New => "new",
             Self::None => "none",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SnapshotStatus, Status};
+
+    #[test]
+    fn a_status_fills_the_column_that_it_stands_in() {
+        assert_eq!(format!("{:<12} curl", Status::Pass), "pass         curl");
+        assert_eq!(format!("{:<12} curl", Status::Inconclusive), "inconclusive curl");
+        assert_eq!(format!("{:>7}", SnapshotStatus::New), "    new");
     }
 }

@@ -236,7 +236,6 @@ fn output(out: &mut String, name: &str, bytes: &[u8], options: Options) {
     }
 }
 
-/// What does not hold, and what makes the run doubtful.
 /// What ended it, and what would have come next: wrapped, so that it can be read at a glance.
 fn cause(out: &mut String, verdict: &Verdict, options: Options) {
     let Some(ended_by) = &verdict.ended_by else { return };
@@ -266,6 +265,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// What does not hold, and what makes the run doubtful.
 fn judgement(out: &mut String, verdict: &Verdict, options: Options) {
     for finding in &verdict.findings {
         let place = format!("{}:{}", escape(&finding.origin.file), finding.origin.line);

@@ -8,16 +8,8 @@ use std::net::SocketAddr;
 use super::flight::{Content, Flight, QuotedFlow};
 use super::names::Names;
 use super::sockets::Sockets;
+use super::tcp_flags::{ACK, SYN};
 use crate::evidence::{Evidence, SocketAddress};
-
-/// Flag bits of a TCP header (RFC 9293, 3.1).
-pub(super) const FIN: u8 = 1;
-/// As [`FIN`].
-pub(super) const SYN: u8 = 2;
-/// As [`FIN`].
-pub(super) const RST: u8 = 4;
-/// As [`FIN`].
-pub(super) const ACK: u8 = 16;
 
 /// The two ends of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +42,8 @@ pub struct Flows {
     index: BTreeMap<Ends, usize>,
     /// By connection: its label and its flow.
     connections: Vec<(String, Option<usize>)>,
+    /// By flow: its packets and the ICMP errors about them.
+    about: Vec<Vec<usize>>,
 }
 
 impl Flows {
@@ -58,7 +52,22 @@ impl Flows {
         let (mut flows, index) = collect(flights, names);
         let paired = pair(evidence, &mut flows, sockets, names);
         let connections = label(evidence, &mut flows, sockets, &paired, names);
-        Self { flows, index, connections }
+        let mut made = Self { about: vec![Vec::new(); flows.len()], flows, index, connections };
+        for (number, flight) in flights.iter().enumerate() {
+            let quoted = match &flight.content {
+                Content::Icmp { about: Some(quoted), .. } => made.quoted(quoted),
+                _ => None,
+            };
+            if let Some(flow) = made.of(flight).map(|(flow, _)| flow).or(quoted) {
+                made.about[flow].push(number);
+            }
+        }
+        made
+    }
+
+    /// The packets of a flow and the ICMP errors about them: their places among the flights.
+    pub(super) fn about(&self, flow: usize) -> &[usize] {
+        &self.about[flow]
     }
 
     /// The flow that a packet belongs to, and whether the packet goes to its server.

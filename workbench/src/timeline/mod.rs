@@ -25,6 +25,7 @@ mod flights_fixture;
 #[cfg(test)]
 mod flights_tests;
 mod flows;
+mod index;
 mod names;
 pub mod objects;
 mod order;
@@ -33,6 +34,7 @@ mod phases;
 mod render;
 mod retries;
 mod sockets;
+pub mod tcp_flags;
 mod tcp_labels;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,8 @@ pub use event::{Event, EventKind, EvidenceRef, Timeline, Timer, TimerClass, Wait
 pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
 pub use flights::flights;
 pub use flows::Flows;
-pub use names::Names;
+pub use index::Index;
+pub use names::{Names, fate};
 pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns};
 pub use render::duration;
 pub use sockets::Sockets;

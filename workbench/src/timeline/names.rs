@@ -14,7 +14,7 @@ use crate::plan::{Plan, RuleAction, RulePlan};
 pub struct Names<'a> {
     addresses: BTreeMap<IpAddr, String>,
     owners: BTreeMap<IpAddr, &'a str>,
-    rules: BTreeMap<&'a str, &'a RulePlan>,
+    plan: &'a Plan,
     processes: BTreeMap<u32, String>,
     command_pid: u32,
 }
@@ -26,7 +26,7 @@ impl<'a> Names<'a> {
         Self {
             addresses: address_names(plan),
             owners: ends(plan).map(|end| (end.address, end.host)).collect(),
-            rules: rules(plan).map(|rule| (rule.id.as_str(), rule)).collect(),
+            plan,
             processes: process_names(evidence),
             command_pid: evidence.processes.first().map_or(0, |p| p.pid),
         }
@@ -62,22 +62,27 @@ impl<'a> Names<'a> {
     }
 
     /// What became of a packet, as the end of a line: empty if it arrived.
-    pub fn fate(&self, fate: &Fate) -> String {
-        match fate {
-            Fate::Arrived => String::new(),
-            Fate::Lost => ", lost on the wire".into(),
-            Fate::InFlight => ", still on its way at the end".into(),
-            Fate::TakenByRule { rule, at } => match self.rules.get(rule.as_str()) {
-                Some(rule) => {
-                    let verb = match rule.action {
-                        RuleAction::Drop => "dropped",
-                        RuleAction::Reject(_) => "rejected",
-                    };
-                    format!(", {verb} at {at} by \"{}\"", escape(&rule.text))
-                }
-                None => format!(", taken at {at} by {}", escape(rule)),
-            },
-        }
+    pub fn fate(&self, what: &Fate) -> String {
+        fate(self.plan, what).map_or_else(String::new, |words| format!(", {words}"))
+    }
+}
+
+/// What became of a packet: `dropped at server by "drop tcp dport=80"`. `None` if it arrived.
+pub fn fate(plan: &Plan, fate: &Fate) -> Option<String> {
+    match fate {
+        Fate::Arrived => None,
+        Fate::Lost => Some("lost on the wire".into()),
+        Fate::InFlight => Some("still on its way at the end".into()),
+        Fate::TakenByRule { rule, at } => Some(match rules(plan).find(|known| known.id == *rule) {
+            Some(rule) => {
+                let verb = match rule.action {
+                    RuleAction::Drop => "dropped",
+                    RuleAction::Reject(_) => "rejected",
+                };
+                format!("{verb} at {at} by \"{}\"", escape(&rule.text))
+            }
+            None => format!("taken at {at} by {}", escape(rule)),
+        }),
     }
 }
 

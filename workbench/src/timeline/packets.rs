@@ -9,11 +9,12 @@ use super::calls::{is_neighbour_question, neighbour_wait_ns};
 use super::data::Data;
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
-use super::flows::{ACK, FIN, Flows, RST, SYN};
+use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
 use super::retries::Retries;
 use super::sockets::Sockets;
+use super::tcp_flags::{ACK, FIN, RST, SYN};
 use super::waits::Waits;
 use crate::evidence::Evidence;
 
@@ -283,10 +284,11 @@ pub(super) fn is_copy(flight: &Flight) -> bool {
 pub(super) fn answer_arrived_ns(flights: &[Flight], flows: &Flows, flow: usize, before_ns: i64) -> Option<i64> {
     let is_answer = |flight: &&Flight| match &flight.content {
         Content::Tcp(segment) => segment.flags & (SYN | RST) != 0 && flows.of(flight) == Some((flow, false)),
-        Content::Icmp { about: Some(quoted), .. } => flows.quoted(quoted) == Some(flow),
+        Content::Icmp { .. } => true,
         _ => false,
     };
-    flights.iter().filter(is_answer).filter_map(|f| f.arrived_ns).filter(|arrived| *arrived <= before_ns).max()
+    let about = flows.about(flow).iter().map(|index| &flights[*index]);
+    about.filter(is_answer).filter_map(|f| f.arrived_ns).filter(|arrived| *arrived <= before_ns).max()
 }
 
 fn note_handshake(seen: &mut Seen<'_>, flow: usize, segment: &TcpSegment, flight: &Flight) {

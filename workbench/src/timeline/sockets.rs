@@ -84,7 +84,7 @@ impl Sockets {
 
     /// The connection that the call at this index began.
     pub fn begun_by(&self, call: usize) -> Option<usize> {
-        self.connections.iter().position(|c| c.call == call)
+        self.connections.binary_search_by_key(&call, |c| c.call).ok()
     }
 
     /// Whether nobody saw a FIN of this connection's peer: the program never read to the end, and let go of the

@@ -3,16 +3,12 @@
 use std::net::SocketAddr;
 
 use super::flight::{Flight, QuotedFlow};
-use super::flows::Flows;
-use super::names::Names;
-use super::objects::Objects;
-use super::sockets::Sockets;
+use super::index::Index;
 use crate::evidence::Evidence;
 
 /// The names that the timeline gives to connections.
 pub struct TcpLabels<'a> {
-    names: Names<'a>,
-    flows: Flows,
+    index: Index<'a>,
 }
 
 /// What one end of a connection is called.
@@ -26,10 +22,7 @@ pub struct TcpLabel {
 impl<'a> TcpLabels<'a> {
     /// From the same evidence and packets as the timeline.
     pub fn new(evidence: &'a Evidence, flights: &[Flight]) -> Self {
-        let names = Names::new(evidence);
-        let sockets = Sockets::new(evidence, &Objects::new(evidence));
-        let flows = Flows::new(evidence, flights, &sockets, &names);
-        Self { names, flows }
+        Self { index: Index::new(evidence, flights) }
     }
 
     /// `server:80#2`, from either end. Without a packet that was seen, the place at the other end.
@@ -41,9 +34,10 @@ impl<'a> TcpLabels<'a> {
             sport: Some(local.port()),
             dport: Some(remote.port()),
         };
-        match self.flows.quoted(&quoted).map(|flow| self.flows.get(flow)) {
+        let Index { names, flows, .. } = &self.index;
+        match flows.quoted(&quoted).map(|flow| flows.get(flow)) {
             Some(flow) => TcpLabel { name: flow.label.clone(), is_server: Some(flow.server == local) },
-            None => TcpLabel { name: self.names.place(remote.ip(), remote.port()), is_server: None },
+            None => TcpLabel { name: names.place(remote.ip(), remote.port()), is_server: None },
         }
     }
 }

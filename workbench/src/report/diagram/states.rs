@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::evidence::{Evidence, TcpSocket, TcpState};
+use crate::report::sockets::names;
 use crate::timeline::{Flight, TcpLabels};
 
 /// A socket was seen in another state.
@@ -59,7 +60,7 @@ impl<'a> Words<'a> {
         let labels = TcpLabels::new(evidence, flights);
         let samples = || evidence.sockets.iter();
         let connections = samples().flat_map(|s| s.sockets.iter().filter(|s| is_connection(s)).map(|c| (&*s.host, c)));
-        let ends: BTreeSet<_> = connections.map(|(host, socket)| (host, ends(socket).0, ends(socket).1)).collect();
+        let ends: BTreeSet<_> = connections.map(|(host, socket)| (host, socket.ends().0, socket.ends().1)).collect();
         let names: BTreeSet<String> = ends.iter().map(|(_, local, remote)| labels.of(*local, *remote).name).collect();
         let is_alone = names.len() < 2;
         Self { labels, is_alone, ends }
@@ -69,7 +70,7 @@ impl<'a> Words<'a> {
         if !is_connection(socket) {
             return format!("{state}, port {}", socket.local.1);
         }
-        let (local, remote) = ends(socket);
+        let (local, remote) = socket.ends();
         let label = self.labels.of(local, remote);
         let name = if self.is_alone { String::new() } else { format!(" {}", label.name) };
         // Both ends in one host look alike.
@@ -82,12 +83,6 @@ impl<'a> Words<'a> {
     }
 }
 
-/// An IPv4 address that an IPv6 socket has (RFC 4291, 2.5.5.2) travels as IPv4.
-fn ends(socket: &TcpSocket) -> (SocketAddr, SocketAddr) {
-    let end = |(ip, port): (std::net::IpAddr, u16)| SocketAddr::new(ip.to_canonical(), port);
-    (end(socket.local), end(socket.remote))
-}
-
 fn is_connection(socket: &TcpSocket) -> bool {
     socket.state != TcpState::Listen && socket.remote.1 != 0
 }
@@ -95,18 +90,7 @@ fn is_connection(socket: &TcpSocket) -> bool {
 /// As netstat(8) and the kernel write them.
 fn name(state: TcpState) -> String {
     match state {
-        TcpState::Established => "ESTABLISHED",
-        TcpState::SynSent => "SYN_SENT",
-        TcpState::SynRecv => "SYN_RECV",
-        TcpState::FinWait1 => "FIN_WAIT1",
-        TcpState::FinWait2 => "FIN_WAIT2",
-        TcpState::TimeWait => "TIME_WAIT",
-        TcpState::Close => "CLOSE",
-        TcpState::CloseWait => "CLOSE_WAIT",
-        TcpState::LastAck => "LAST_ACK",
-        TcpState::Listen => "LISTEN",
-        TcpState::Closing => "CLOSING",
-        TcpState::Unknown(number) => return format!("state {number}"),
+        TcpState::Unknown(number) => format!("state {number}"),
+        known => names(known).netstat.to_owned(),
     }
-    .to_owned()
 }

@@ -16,4 +16,5 @@ pub use moments::moments;
 pub use netstat::netstat;
 pub use proc_net_tcp::{proc_net_tcp, proc_net_tcp6};
 pub use ss::{ss, ss_destroyed};
+pub(in crate::report) use state::names;
 pub use view::render;

@@ -8,9 +8,6 @@ use crate::timeline::Timeline;
 /// More moments of one host than this are too many: then only those that show something for the first time.
 const MANY: usize = 40;
 
-/// A delayed acknowledgment comes and goes with every other segment.
-const DELAYED_ACK: TimerKind = TimerKind::Unknown(5);
-
 /// What a reader cares about in a socket. Not how long its timer still has to go, nor how full exactly its queues are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Condition {
@@ -32,7 +29,7 @@ impl Condition {
         Self {
             cookie: socket.cookie,
             state: socket.state,
-            timer: if socket.timer == DELAYED_ACK { TimerKind::Off } else { socket.timer },
+            timer: if socket.timer == TimerKind::DELAYED_ACK { TimerKind::Off } else { socket.timer },
             counts: (socket.retransmits, info.retransmits, info.probes, info.backoff),
             has_unread: socket.recv_queue > 0,
             has_unacknowledged: socket.send_queue > 0,

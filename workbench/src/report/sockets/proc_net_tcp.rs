@@ -12,10 +12,6 @@ use crate::evidence::{TcpSocket, TcpState, TimerKind};
 /// USER_HZ: ticks in a second of what the kernel tells programs, on every architecture but alpha and ia64.
 const USER_TICK_NS: u64 = 10_000_000;
 
-/// IDIAG_TIMER_DELACK: newer kernels (7.2 does, 6.18 does not) tell of a delayed acknowledgment where no other timer
-/// runs, in sock_diag alone (inet_sk_diag_fill in net/ipv4/inet_diag.c).
-const DELAYED_ACK: TimerKind = TimerKind::Unknown(5);
-
 /// What a row says of a socket beyond its addresses: the same as sock_diag, with other units and another choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
@@ -41,7 +37,7 @@ pub(super) fn row(socket: &TcpSocket, tick_ns: u64) -> Row {
     // There it is what was written and not acknowledged, which a listener never has; in sock_diag it is its limit.
     let send_queue = if socket.state == TcpState::Listen { 0 } else { socket.send_queue };
     let (timer, expires_ms) =
-        if socket.timer == DELAYED_ACK { (TimerKind::Off, 0) } else { (socket.timer, socket.expires_ms) };
+        if socket.timer == TimerKind::DELAYED_ACK { (TimerKind::Off, 0) } else { (socket.timer, socket.expires_ms) };
     let when = when(expires_ms, tick_ns);
     Row { send_queue, recv_queue: socket.recv_queue, timer, when, retransmits, probes }
 }

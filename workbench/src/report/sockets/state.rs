@@ -4,7 +4,7 @@ use crate::evidence::TcpState;
 
 /// A state's number and names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Names {
+pub(in crate::report) struct Names {
     /// The kernel's, as `/proc/net/tcp` shows it.
     pub number: u8,
     /// Of ss(8).
@@ -14,7 +14,7 @@ pub(super) struct Names {
 }
 
 /// The names of a state.
-pub(super) fn names(state: TcpState) -> Names {
+pub(in crate::report) fn names(state: TcpState) -> Names {
     let (number, ss, netstat) = match state {
         TcpState::Established => (1, "ESTAB", "ESTABLISHED"),
         TcpState::SynSent => (2, "SYN-SENT", "SYN_SENT"),

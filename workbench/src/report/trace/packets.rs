@@ -11,7 +11,7 @@ use super::tracks::Tracks;
 use crate::evidence::{Call, CallResult, Evidence};
 use crate::report::packet_words;
 use crate::report::views::Run;
-use crate::timeline::{Content, EvidenceRef, Fate, Flight};
+use crate::timeline::{Content, Fate, Flight};
 
 /// Calls that send by themselves; a packet that leaves within one of them is taken for its.
 const SENDING: [&str; 12] = [
@@ -44,7 +44,7 @@ const WAITING: [&str; 19] = [
 const RETURN_NS: i64 = 20_000_000;
 
 pub(super) fn add(run: &Run<'_>, tracks: &Tracks<'_>, flights: &[Flight], events: &mut Events) {
-    let told = told(run);
+    let told = packet_words::told(run.timeline);
     let ends = Ends::new(run.evidence, tracks);
     let mut lanes = Lanes::default();
     for (number, flight) in flights.iter().enumerate() {
@@ -85,17 +85,6 @@ fn end_ns(evidence: &Evidence, flight: &Flight) -> i64 {
 
 fn first_sighting(flight: &Flight) -> usize {
     flight.sent_index.or(flight.arrived_index).unwrap_or(usize::MAX)
-}
-
-/// What the timeline says of packets.
-fn told<'a>(run: &Run<'a>) -> BTreeMap<usize, &'a str> {
-    let packets = run.timeline.events.iter().flat_map(|event| {
-        event.evidence.iter().filter_map(|reference| match reference {
-            EvidenceRef::Packet(index) => Some((*index, event.text.as_str())),
-            _ => None,
-        })
-    });
-    packets.collect()
 }
 
 fn said(evidence: &Evidence, flight: &Flight, told: Option<&str>) -> Args {

@@ -1,11 +1,9 @@
 //! A run as the search for its cause sees it: the evidence, and what was made from it once.
 
-use std::net::SocketAddr;
-
 use super::happenings::{Happening, happenings};
 use crate::evidence::{Evidence, TcpSocket};
 use crate::timeline::objects::{Kind, ObjectId, Objects};
-use crate::timeline::{Content, EvidenceRef, Flight, Flows, Names, Sockets};
+use crate::timeline::{Content, EvidenceRef, Flight, Flows, Index, Names, Sockets};
 
 /// Everything that the search looks at.
 pub struct Case<'a> {
@@ -23,20 +21,10 @@ pub struct Case<'a> {
     flows: Flows,
 }
 
-/// A segment's flags (RFC 9293, 3.1).
-pub const FIN: u8 = 1;
-/// As [`FIN`].
-pub const SYN: u8 = 2;
-/// As [`FIN`].
-pub const RST: u8 = 4;
-
 impl<'a> Case<'a> {
     /// Prepares a run.
     pub fn new(evidence: &'a Evidence, flights: &'a [Flight]) -> Self {
-        let names = Names::new(evidence);
-        let objects = Objects::new(evidence);
-        let sockets = Sockets::new(evidence, &objects);
-        let flows = Flows::new(evidence, flights, &sockets, &names);
+        let Index { names, objects, sockets, flows } = Index::new(evidence, flights);
         let happenings = happenings(evidence, &objects);
         Self { evidence, flights, objects, happenings, names, sockets, flows }
     }
@@ -117,8 +105,7 @@ impl<'a> Case<'a> {
 
     /// Whether a sampled socket is this one.
     pub fn is(&self, id: ObjectId, socket: &TcpSocket) -> bool {
-        let place = |(ip, port): (std::net::IpAddr, u16)| SocketAddr::new(ip.to_canonical(), port);
-        let (local, remote) = (place(socket.local), place(socket.remote));
+        let (local, remote) = socket.ends();
         match self.flow(id) {
             Some((flow, is_server)) => {
                 let flow = self.flows.get(flow);
@@ -138,12 +125,4 @@ impl<'a> Case<'a> {
 /// Where a packet can be found.
 pub fn seen(flight: &Flight) -> Vec<EvidenceRef> {
     [flight.sent_index, flight.arrived_index].into_iter().flatten().map(EvidenceRef::Packet).collect()
-}
-
-/// The flags of a TCP segment, 0 for anything else.
-pub fn flags(flight: &Flight) -> u8 {
-    match &flight.content {
-        Content::Tcp(segment) => segment.flags,
-        _ => 0,
-    }
 }

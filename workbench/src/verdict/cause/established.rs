@@ -1,6 +1,6 @@
 //! The kernel gave up a connection that was there: which timer, armed when, and what it computes.
 
-use super::case::{Case, RST, flags, seen};
+use super::case::{Case, seen};
 use super::kernel::{established_ns, socket_options};
 use super::network::plain;
 use super::words::{compared, seconds, several};
@@ -9,6 +9,7 @@ use crate::kernel_model::{
     Connection, Prediction, Settings, Start, keepalive_gives_up, persist_gives_up, retransmissions_give_up,
 };
 use crate::timeline::objects::{Name, ObjectId};
+use crate::timeline::tcp_flags::{self, RST};
 use crate::timeline::{Content, EvidenceRef, Flight, TcpSegment};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -166,7 +167,7 @@ fn probes(unanswered: &[&Flight]) -> usize {
 }
 
 fn because(case: &Case<'_>, id: ObjectId, kind: TimerKind, mechanism: &Mechanism, unanswered: &[&Flight]) -> String {
-    let sent = unanswered.iter().filter(|flight| flags(flight) & RST == 0).count();
+    let sent = unanswered.iter().filter(|flight| tcp_flags::of(flight) & RST == 0).count();
     match mechanism {
         Mechanism::UserTimeout => {
             let set = case.objects.get(id).options.last(Name::UserTimeout).map_or(0, |(ms, _)| ms);

@@ -1,6 +1,6 @@
 //! The kernel gave up: which of its timers it was, armed when and for how long, and whether that is what it computes.
 
-use super::case::{Case, SYN, flags, seen};
+use super::case::{Case, seen};
 use super::established::{gave_up, later, prediction, unanswered};
 use super::network::plain;
 use super::words::{compared, seconds, several};
@@ -9,10 +9,9 @@ use crate::kernel_model::{
     Neighbours, Prediction, Settings, SocketOptions, Start, connect_gives_up, neighbour_gives_up,
 };
 use crate::timeline::objects::{Name, ObjectId};
+use crate::timeline::tcp_flags::{self, ACK, SYN};
 use crate::timeline::{Content, EvidenceRef, Flight};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
-
-const ACK: u8 = 16;
 
 /// ETIMEDOUT: which timer said it.
 pub fn timed_out(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
@@ -23,7 +22,7 @@ pub fn timed_out(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> Ended
 pub fn is_established(case: &Case<'_>, id: ObjectId, t_ns: i64) -> bool {
     let object = case.objects.get(id);
     let is_accepted = case.evidence.calls[object.made_by].name.starts_with("accept");
-    let is_answered = || case.last_arrived(id, t_ns, |f| flags(f) & (SYN | ACK) == SYN | ACK).is_some();
+    let is_answered = || case.last_arrived(id, t_ns, |f| tcp_flags::of(f) & (SYN | ACK) == SYN | ACK).is_some();
     let is_seen =
         || matches!(case.sampled(id, t_ns), Some((_, s)) if !matches!(s.state, TcpState::SynSent | TcpState::Close));
     is_accepted || is_answered() || is_seen()
@@ -33,7 +32,8 @@ pub fn is_established(case: &Case<'_>, id: ObjectId, t_ns: i64) -> bool {
 pub fn established_ns(case: &Case<'_>, id: ObjectId, t_ns: i64) -> Option<i64> {
     let made_by = &case.evidence.calls[case.objects.get(id).made_by];
     let accepted = made_by.name.starts_with("accept").then_some(made_by.exit_ns).flatten();
-    let answer = || case.last_arrived(id, t_ns, |f| flags(f) & (SYN | ACK) == SYN | ACK).and_then(|f| f.arrived_ns);
+    let answer =
+        || case.last_arrived(id, t_ns, |f| tcp_flags::of(f) & (SYN | ACK) == SYN | ACK).and_then(|f| f.arrived_ns);
     accepted.or_else(answer)
 }
 
@@ -56,7 +56,7 @@ pub fn connect_prediction(case: &Case<'_>, id: ObjectId) -> Option<(Prediction, 
     let connect = case.objects.get(id).connect?;
     let settings = Settings::of(case.evidence, case.host())?;
     let begun_ns = case.evidence.calls[connect].entry_ns;
-    let syn = case.packets(id).find(|(flight, is_ours)| *is_ours && flags(flight) & (SYN | ACK) == SYN);
+    let syn = case.packets(id).find(|(flight, is_ours)| *is_ours && tcp_flags::of(flight) & (SYN | ACK) == SYN);
     let begun_ns = syn.map_or(begun_ns, |(flight, _)| flight.t_ns());
     let start = Start::of(&case.evidence.machine, begun_ns);
     Some((connect_gives_up(&settings, &socket_options(case, id), &start), begun_ns))
@@ -67,7 +67,7 @@ fn connecting(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy 
     let connect = object.connect.unwrap_or(call);
     let user_timeout = object.options.at(Name::UserTimeout, connect);
     let syns: Vec<&Flight> =
-        case.packets(id).filter(|(f, is_ours)| *is_ours && flags(f) & SYN != 0).map(|p| p.0).collect();
+        case.packets(id).filter(|(f, is_ours)| *is_ours && tcp_flags::of(f) & SYN != 0).map(|p| p.0).collect();
     let place = case.place(id);
     let prediction = connect_prediction(case, id);
     let armed_at_ns = syns.first().map_or(case.evidence.calls[connect].entry_ns, |flight| flight.t_ns());

@@ -1,11 +1,12 @@
 //! What came back on a socket: a reset, a FIN, data, an ICMP error, or an errno of the kernel's own.
 
-use super::case::{Case, FIN, RST, SYN, flags, seen};
+use super::case::{Case, seen};
 use super::happenings::Happening;
 use super::kernel;
 use super::resolver;
 use crate::evidence::Call;
 use crate::timeline::objects::{Kind, ObjectId};
+use crate::timeline::tcp_flags::{self, FIN, RST, SYN};
 use crate::timeline::{Content, EvidenceRef, Fate, Flight};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -102,9 +103,9 @@ fn failed(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) ->
     }
     match errno {
         "ECONNREFUSED" | "ECONNRESET" | "EPIPE" => {
-            match case.last_arrived(id, t_ns, |flight| flags(flight) & RST != 0) {
+            match case.last_arrived(id, t_ns, |flight| tcp_flags::of(flight) & RST != 0) {
                 Some(flight) => by_packet(case, id, flight, Mechanism::Reset, told, t_ns),
-                None => match case.last_arrived(id, t_ns, |flight| flags(flight) & FIN != 0) {
+                None => match case.last_arrived(id, t_ns, |flight| tcp_flags::of(flight) & FIN != 0) {
                     Some(flight) if errno == "EPIPE" => by_packet(case, id, flight, Mechanism::Fin, told, t_ns),
                     _ => refused_locally(case, id, errno, call, t_ns),
                 },
@@ -178,7 +179,7 @@ fn refused_locally(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns
 /// A read returned 0.
 fn ended(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
     let told = EvidenceRef::Call(call);
-    match case.last_arrived(id, t_ns, |flight| flags(flight) & FIN != 0) {
+    match case.last_arrived(id, t_ns, |flight| tcp_flags::of(flight) & FIN != 0) {
         Some(flight) => by_packet(case, id, flight, Mechanism::Fin, told, t_ns),
         None => {
             let words = format!("{} was closed", case.place(id));
@@ -198,7 +199,7 @@ fn answered(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
         _ => true,
     };
     let last = case.last_arrived(id, t_ns, |flight| flight.fate == Fate::Arrived && carries(flight));
-    let words = match last.map(flags) {
+    let words = match last.map(tcp_flags::of) {
         Some(flags) if flags & SYN != 0 => format!("{place} accepted the connection"),
         _ => format!("{place} answered"),
     };
