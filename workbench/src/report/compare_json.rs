@@ -136,6 +136,7 @@ fn changed<'a>(line: Option<&'a ClaimLine>, mismatch: &'a Mismatch) -> ChangeRep
     let what = match mismatch.subject {
         Subject::Command => "command",
         Subject::End => "end",
+        Subject::Verdict => "verdict",
         Subject::Wait => "wait",
         Subject::Timer => "timer",
     };
