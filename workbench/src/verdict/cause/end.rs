@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::network::plain;
 use super::next::next;
-use super::objects::Kind;
 use super::trace::end_of;
 use crate::evidence::{Ending, Evidence};
+use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{EndedBy, Mechanism, Party};
 

@@ -3,13 +3,12 @@
 use super::case::{Case, RST, flags, seen};
 use super::kernel::{established_ns, socket_options};
 use super::network::plain;
-use super::objects::ObjectId;
-use super::options::Name;
 use super::words::{compared, seconds, several};
 use crate::evidence::{TcpSocket, TcpState, TimerKind};
 use crate::kernel_model::{
     Connection, Prediction, Settings, Start, keepalive_gives_up, persist_gives_up, retransmissions_give_up,
 };
+use crate::timeline::objects::{Name, ObjectId};
 use crate::timeline::{Content, EvidenceRef, Flight, TcpSegment};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
