@@ -4,9 +4,9 @@ use super::case::Case;
 use super::happenings::{Happening, What};
 use super::kernel::orphaned;
 use super::network::{came_back, plain};
-use super::objects::{Kind, ObjectId};
 use super::waits::{alarmed, gave_up};
 use crate::timeline::EvidenceRef;
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
 /// A wait shorter than this that ran out is how a program is written (a runtime's scheduler, a spin with pauses), unless
