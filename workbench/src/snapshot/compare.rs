@@ -179,7 +179,7 @@ fn cause_mismatch(expected: &Claims, observed: &Claims, tolerance: &Tolerance) -
     let (armed_ns, observed_ns) = lengths?;
     let band = tolerance.armed(armed_ns);
     let excess_ns = band.excess_ns(i64::try_from(observed_ns).unwrap_or(i64::MAX));
-    (excess_ns != 0).then(|| Mismatch { band: Some(band), excess_ns, ..differs })
+    (excess_ns != 0).then_some(Mismatch { band: Some(band), excess_ns, ..differs })
 }
 
 fn rows(expected: &Claims, observed: &Claims, rules: Rules<'_>) -> (Vec<Row>, Vec<String>) {
