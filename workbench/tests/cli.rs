@@ -248,6 +248,8 @@ fn unbelievable_output() -> Result<(), Failed> {
     let output = workbench().args(["run", "--accept", "--format", "json"]).arg(&file).output()?;
     let report: Value = serde_json::from_str(texts(&output).0.trim())?;
     expect(report["status"] == "inconclusive" && output.status.code() == Some(4), format!("{report}"))?;
+    let told = texts(&workbench().args(["run", "--no-snapshot"]).arg(&file).output()?).0;
+    expect(told.matches("inconclusive").count() == 1, format!("the reason is told once: {told}"))?;
     expect(!folder.path().join("snapshots").exists(), "and no snapshot was accepted")
 }
 

@@ -12,7 +12,8 @@ use serde_json::Value;
 use workbench::scenario::SourceFile;
 use workbench::snapshot::{Store, unreferenced};
 
-use crate::support::virtual_engine::virtual_engine;
+use crate::support::deadlines::contradiction;
+use crate::support::virtual_engine::{virtual_engine, virtual_trial};
 use crate::support::{no_labs, root, texts, workbench};
 
 pub fn trials() -> Vec<Trial> {
@@ -20,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("every_snapshot_belongs_to_a_run_of_a_scenario", no_orphans),
         Trial::test("a_snapshot_of_a_range_of_kernels_is_of_one_and_says_which_and_why", ranges_are_told),
     ];
+    trials.push(virtual_trial("scenario_timeline_and_verdict_name_the_same_deadline", same_deadlines));
     for file in scenarios() {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let also = file.clone();
@@ -47,6 +49,18 @@ fn scenarios() -> Vec<PathBuf> {
         entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "kdl")).collect();
     files.sort();
     files
+}
+
+/// In every run of every scenario.
+fn same_deadlines() -> Result<Completion, Failed> {
+    let run = virtual_engine()?.args(["--format", "json", "--no-snapshot"]).arg(root().join("scenarios")).output()?;
+    let (out, err) = texts(&run);
+    let reports: Vec<Value> = out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    if reports.len() < scenarios().len() {
+        return Err(format!("{} reports: {err}", reports.len()).into());
+    }
+    let contradictions: Vec<String> = reports.iter().filter_map(contradiction).collect();
+    if contradictions.is_empty() { Ok(Completion::Completed) } else { Err(contradictions.join("\n").into()) }
 }
 
 fn agrees_here(file: &Path) -> Result<Completion, Failed> {

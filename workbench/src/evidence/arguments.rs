@@ -126,3 +126,40 @@ impl Call {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::CallResult;
+
+    fn call(name: &str, args: Vec<Arg>) -> Call {
+        let result = Some(CallResult::Value(0));
+        Call { seq: 0, pid: 1, tid: 1, name: name.into(), args, result, entry_ns: 0, exit_ns: Some(1) }
+    }
+
+    #[test]
+    fn what_a_program_gave_with_a_descriptor_is_all_of_the_union() {
+        let union = Arg::Struct(vec![("u32".into(), Arg::Int(9)), ("u64".into(), Arg::Int(0x5555_0000_0009))]);
+        let event = Arg::Struct(vec![("events".into(), Arg::Symbol("EPOLLIN".into())), ("data".into(), union)]);
+        let args = vec![Arg::Fd(3), Arg::Symbol("EPOLL_CTL_ADD".into()), Arg::Fd(7), event];
+        assert_eq!(call("epoll_ctl", args).epoll_target(), Some((7, 0x5555_0000_0009)));
+        let args = vec![Arg::Fd(3), Arg::Symbol("EPOLL_CTL_DEL".into()), Arg::Fd(7), Arg::Pointer(0)];
+        assert_eq!(call("epoll_ctl", args).epoll_target(), Some((7, 7)));
+    }
+
+    #[test]
+    fn what_epoll_wait_returns_are_no_descriptors() {
+        let entry = |fd| crate::evidence::PollEntry { fd, events: String::new(), revents: "EPOLLIN|EPOLLERR".into() };
+        let waited = call("epoll_wait", vec![Arg::Fd(3), Arg::Poll(vec![entry(9)])]);
+        assert_eq!((waited.descriptors(), waited.ready()), (vec![3], vec![(9, true)]));
+        let polled = call("poll", vec![Arg::Poll(vec![entry(9), entry(-1)])]);
+        assert_eq!(polled.descriptors(), [9]);
+    }
+
+    #[test]
+    fn an_ipv4_address_in_an_ipv6_sockets_address_is_one() {
+        let mapped = SocketAddress::Inet { ip: "::ffff:10.0.0.1".parse().unwrap(), port: 80 };
+        assert_eq!(mapped.inet(), Some("10.0.0.1:80".parse().unwrap()));
+        assert_eq!(SocketAddress::Unix("/x".into()).inet(), None);
+    }
+}

@@ -23,7 +23,7 @@ pub(super) struct Calls<'a> {
     pub names: &'a Names<'a>,
     pub sockets: &'a Sockets,
     pub flows: &'a Flows,
-    pub waits: &'a Waits,
+    pub waits: &'a Waits<'a>,
 }
 
 impl Calls<'_> {

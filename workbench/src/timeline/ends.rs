@@ -107,7 +107,7 @@ fn origin(signal: &Signal, wait: Option<&Wait>, names: &Names<'_>) -> String {
 }
 
 /// The command's end. It ends the command's own wait if that is what ran out last and nothing was said about it yet.
-pub(super) fn end(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Placed {
+pub(super) fn end(evidence: &Evidence, waits: &Waits<'_>, placed: &[Placed]) -> Placed {
     let t_ns = evidence.end.t_ns;
     let (text, wait) = match &evidence.end.how {
         Ending::Exit(code) => (format!("exit {code}"), own_wait(evidence, waits, placed)),
@@ -145,7 +145,7 @@ fn horizon(ns: u64) -> String {
     }
 }
 
-fn own_wait(evidence: &Evidence, waits: &Waits, placed: &[Placed]) -> Option<Wait> {
+fn own_wait(evidence: &Evidence, waits: &Waits<'_>, placed: &[Placed]) -> Option<Wait> {
     let command = evidence.processes.first()?;
     let chain = waits.before(command.tid, evidence.end.t_ns)?;
     let is_told = |p: &Placed| p.event.is_claim && p.event.wait.is_some() && p.event.t_ns >= chain.last.until_ns;

@@ -53,4 +53,4 @@ pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns}
 pub use render::duration;
 pub use sockets::Sockets;
 pub use tcp_labels::{TcpLabel, TcpLabels};
-pub use waits::asked_for;
+pub use waits::{Due, PROGRAMS_GRAIN_NS, armed_until_then, asked_for};

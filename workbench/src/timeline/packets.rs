@@ -25,7 +25,7 @@ pub(super) struct Packets<'a> {
     pub names: &'a Names<'a>,
     pub sockets: &'a Sockets,
     pub flows: &'a Flows,
-    pub waits: &'a Waits,
+    pub waits: &'a Waits<'a>,
 }
 
 /// What earlier packets said, as far as later ones depend on it.

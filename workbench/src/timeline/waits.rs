@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Timer, TimerClass, Wait};
 use super::objects::{Kind, ObjectId, Objects};
-use crate::evidence::{Ending, Evidence, Signal};
+use crate::evidence::{Call, Ending, Evidence, Signal};
 
 /// A wait that ran out.
 #[derive(Debug, Clone)]
@@ -44,13 +44,15 @@ enum Came {
 
 /// All waits of a run.
 #[derive(Debug)]
-pub(super) struct Waits {
+pub(super) struct Waits<'a> {
+    evidence: &'a Evidence,
     by_thread: BTreeMap<u32, Vec<Waited>>,
 }
 
 /// Waits that ran out one after another, with nothing in between that was waited for.
 #[derive(Debug)]
 pub(super) struct Chain<'a> {
+    evidence: &'a Evidence,
     first: &'a Expired,
     /// The one after which the program gave up.
     pub last: &'a Expired,
@@ -66,8 +68,8 @@ impl Waited {
     }
 }
 
-impl Waits {
-    pub(super) fn new(evidence: &Evidence, objects: &Objects) -> Self {
+impl<'a> Waits<'a> {
+    pub(super) fn new(evidence: &'a Evidence, objects: &Objects) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
         for (index, call) in evidence.calls.iter().enumerate() {
             if let (Some(until_ns), true) = (call.exit_ns, is_wait(evidence, objects, index)) {
@@ -79,7 +81,7 @@ impl Waits {
                 by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, came });
             }
         }
-        Self { by_thread }
+        Self { evidence, by_thread }
     }
 
     /// The waits of thread `tid` that ran out last before `t_ns`, if the last thing it waited for ran out.
@@ -90,7 +92,7 @@ impl Waits {
         let mut chain = looked.map_while(Waited::expired);
         let last = chain.next()?;
         let (first, links) = chain.fold((last, 1), |(_, links), earlier| (earlier, links + 1));
-        Some(Chain { first, last, links })
+        Some(Chain { evidence: self.evidence, first, last, links })
     }
 
     /// Whether the call at this index was a wait, and if so, what ran out in it.
@@ -114,11 +116,13 @@ impl Waits {
 impl Expired {
     /// The wait by itself, if it was armed for a round length of time and not for what was left of another.
     fn exact(&self) -> Option<Wait> {
-        const PROGRAMS_GRAIN_NS: u64 = 10_000_000;
         let wait = Wait { gap_ns: self.until_ns - self.since_ns, timer: Some(self.timer.clone()) };
         self.timer.armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS).then_some(wait)
     }
 }
+
+/// What programs round their own timeouts to.
+pub const PROGRAMS_GRAIN_NS: u64 = 10_000_000;
 
 /// Waits shorter than this are how a program polls itself, not what anybody waits for.
 const NOTABLE_NS: i64 = 100_000_000;
@@ -139,6 +143,11 @@ impl Chain<'_> {
     /// One wait for a round length of time is exact. Several waits, or one for what is left of a deadline, keep a
     /// deadline that the program reckons by a clock of its own: its length is only known to what programs round to.
     pub(super) fn wait(&self, begun_ns: Option<i64>) -> Wait {
+        let of_timerfd = self.last.timer.name == "timerfd";
+        if let Some(due) = armed_until_then(self.evidence, self.last.call).filter(|_| !of_timerfd) {
+            let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns: due.armed_ns };
+            return Wait { gap_ns: self.last.until_ns - due.begun_ns, timer: Some(timer) };
+        }
         if let (1, Some(exact)) = (self.links, self.last.exact()) {
             return exact;
         }
@@ -147,6 +156,34 @@ impl Chain<'_> {
         let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns: asked_for(due_ns) };
         Wait { gap_ns: self.last.until_ns - since_ns, timer: Some(timer) }
     }
+}
+
+/// A deadline that several waits kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// When the first of them was armed.
+    pub begun_ns: i64,
+    /// How long the deadline is.
+    pub armed_ns: u64,
+}
+
+/// The deadline behind the wait in call `last`, if earlier ones of the same thread were armed until the same moment,
+/// whatever came in between: the first of them says of what length.
+pub fn armed_until_then(evidence: &Evidence, last: usize) -> Option<Due> {
+    // A program reckons in milliseconds, and reads its clock some time before it waits.
+    const SAME_NS: i64 = 6_000_000;
+    let (last_call, due) = (&evidence.calls[last], |call: &Call, ns: u64| call.entry_ns.saturating_add_unsigned(ns));
+    let left_ns = last_call.timeout_ns()??;
+    let due_ns = due(last_call, left_ns);
+    let of_thread =
+        evidence.calls[..=last].iter().filter(|call| call.tid == last_call.tid && call.name == last_call.name);
+    let mut until_then = of_thread.filter_map(|call| {
+        let armed_ns = call.timeout_ns().flatten()?;
+        ((due(call, armed_ns) - due_ns).abs() <= SAME_NS).then_some((call.entry_ns, armed_ns))
+    });
+    let (begun_ns, armed_ns) = until_then.next().filter(|(_, armed_ns)| left_ns < armed_ns / 10 * 9)?;
+    let is_chosen = armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS);
+    Some(Due { begun_ns, armed_ns: if is_chosen { armed_ns } else { asked_for(due_ns - begun_ns) } })
 }
 
 /// The length somebody asked for, from what was measured: the roundest one that explains it.
@@ -210,6 +247,10 @@ fn is_wait(evidence: &Evidence, objects: &Objects, index: usize) -> bool {
         "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" => call.error() != Some("EAGAIN"),
         "read" | "readv" => objects.first_of(index).is_some_and(is_socket) && call.error() != Some("EAGAIN"),
         "connect" => call.address().is_some_and(|address| address.inet().is_some()),
+        // Sending waits where there is no room.
+        "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev" | "sendfile" | "splice" => {
+            call.exit_ns.is_some_and(|exit_ns| exit_ns - call.entry_ns >= NOTABLE_NS)
+        }
         "rt_sigtimedwait" | "rt_sigsuspend" | "pause" | "restart_syscall" => true,
         "futex" => call.timeout_ns().is_some(),
         name => timer_name(name).is_some() && call.timeout_ns() != Some(Some(0)),

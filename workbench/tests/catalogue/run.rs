@@ -11,6 +11,7 @@ use workbench::report::strace::render;
 use workbench::timeline;
 
 use super::entry::{Armed, Entry, Proof};
+use crate::support::deadlines::contradiction;
 use crate::support::virtual_engine::{read, virtual_engine};
 use crate::support::{no_labs, scenario, scratch, texts, workbench};
 use crate::traced::compiled;
@@ -137,7 +138,7 @@ impl Entry {
         if said.is_null() {
             return vec!["no verdict".to_owned()];
         }
-        let mut problems = Vec::new();
+        let mut problems: Vec<String> = contradiction(report).into_iter().collect();
         let mut same = |field: &str, expected: &str| {
             if said[field] != expected {
                 problems.push(format!("{field}: {} in place of \"{expected}\"", said[field]));

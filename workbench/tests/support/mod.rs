@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use libtest_mimic::{Completion, Failed, Trial};
 
 pub mod capture;
+pub mod deadlines;
 pub mod namespace;
 pub mod network;
 pub mod virtual_engine;

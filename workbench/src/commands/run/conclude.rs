@@ -113,7 +113,7 @@ impl Conclude<'_> {
     ) -> Concluded {
         let timeline = timeline::build(evidence);
         let mut verdict = verdict::judge(evidence, &timeline);
-        let mut observed = Snapshot::from_run(evidence, &timeline);
+        let mut observed = Snapshot::from_run(evidence, &timeline, verdict.ended_by.as_ref());
         let spread = phases.map(|phases| &phases.spread);
         if let Some(phases) = phases {
             verdict.inconclusive.extend(phases.inconclusive.clone());
@@ -205,6 +205,10 @@ impl Conclude<'_> {
             return format!("{status:<12} {place}{headline}{reason}\n");
         }
         let story = self.story(&views::Run { evidence, timeline, verdict }, spread, options);
-        if *status == Status::Pass { format!("{story}\n") } else { format!("{story}\n{status}{reason}\n\n") }
+        match status {
+            // The story ends with what makes it doubtful.
+            Status::Pass | Status::Inconclusive => format!("{story}\n"),
+            _ => format!("{story}\n{status}{reason}\n\n"),
+        }
     }
 }

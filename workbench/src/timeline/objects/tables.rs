@@ -117,3 +117,48 @@ impl<'a> Tables<'a> {
         self.open.values().any(|entry| entry.object == object)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::fixture::Fixture;
+
+    const PARENT: u32 = 10;
+    const CHILD: u32 = 11;
+
+    fn process(pid: u32, parent_tid: u32, start_ns: i64, end_ns: i64) -> Process {
+        let (exit_code, killed_by) = (Some(0), None);
+        Process { pid, tid: pid, parent_tid, argv: Vec::new(), start_ns, end_ns: Some(end_ns), exit_code, killed_by }
+    }
+
+    fn family() -> Evidence {
+        let mut evidence = Fixture::new("tool").evidence;
+        evidence.processes = vec![process(PARENT, 0, 0, 900), process(CHILD, PARENT, 100, 500)];
+        evidence
+    }
+
+    #[test]
+    fn a_child_has_what_its_parent_had_when_it_was_made() {
+        let evidence = family();
+        let mut tables = Tables::new(&evidence);
+        tables.come_to(10);
+        tables.open((PARENT, 3), 0, false, 10);
+        tables.come_to(200);
+        assert_eq!(tables.close((PARENT, 3)), None, "the child has it still");
+        tables.open((PARENT, 3), 1, false, 200);
+        assert_eq!((tables.get((CHILD, 3)), tables.get((PARENT, 3))), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn a_process_that_ends_has_nothing_any_more_and_one_that_executes_has_not_all() {
+        let evidence = family();
+        let mut tables = Tables::new(&evidence);
+        tables.come_to(10);
+        tables.open((PARENT, 3), 0, false, 10);
+        tables.open((PARENT, 4), 1, true, 10);
+        tables.come_to(200);
+        assert_eq!((tables.close((PARENT, 3)), tables.close((PARENT, 4))), (None, None));
+        assert_eq!(tables.exec(CHILD), [1]);
+        assert_eq!(tables.come_to(501), [(0, 500)]);
+    }
+}

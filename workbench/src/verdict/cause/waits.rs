@@ -7,11 +7,8 @@ use super::next::next;
 use super::resolver;
 use super::words::{seconds, several};
 use crate::timeline::objects::Kind;
-use crate::timeline::{EvidenceRef, asked_for, duration};
+use crate::timeline::{EvidenceRef, PROGRAMS_GRAIN_NS, armed_until_then, asked_for, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
-
-/// What programs round their own timeouts to.
-const GRAIN_NS: u64 = 10_000_000;
 
 /// A wait that ended a process's patience.
 pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
@@ -23,13 +20,13 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
         return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
     // Equal waits that add up: nobody reckoned, and how late each was is nobody's wish.
-    let are_whole = chain.iter().all(|(_, ran_out)| ran_out.armed_for_ns.is_multiple_of(GRAIN_NS));
+    let are_whole = chain.iter().all(|(_, ran_out)| ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS));
     if let (true, [_, .., (_, first)]) = (are_whole, chain.as_slice()) {
         let asked_ns = chain.iter().map(|(_, ran_out)| ran_out.armed_for_ns).sum();
         let found = kept(case, at, ran_out, first.armed_at_ns, asked_ns);
         return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
-    let is_whole = ran_out.armed_for_ns.is_multiple_of(GRAIN_NS) && chain.len() == 1;
+    let is_whole = ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS) && chain.len() == 1;
     let is_wait = matches!(ran_out.mechanism, Mechanism::Wait(_));
     let mut found = if is_whole || !is_wait { single(case, at, ran_out) } else { deadline(case, at, ran_out, &chain) };
     found.next = next(case, &ran_out.waited_for, at.t_ns);
@@ -164,30 +161,18 @@ fn is_answer(case: &Case<'_>, happening: &Happening) -> bool {
 
 fn fit(at_ns: i64, due_ns: i64) -> Option<Beginning> {
     const GRAINS_NS: [u64; 7] =
-        [60_000_000_000, 10_000_000_000, 5_000_000_000, 1_000_000_000, 500_000_000, 100_000_000, GRAIN_NS];
+        [60_000_000_000, 10_000_000_000, 5_000_000_000, 1_000_000_000, 500_000_000, 100_000_000, PROGRAMS_GRAIN_NS];
     let measured_ns = u64::try_from(due_ns - at_ns).ok().filter(|ns| *ns > 0)?;
     let asked_ns = asked_for(due_ns - at_ns);
     let grain_ns = GRAINS_NS.into_iter().find(|grain| asked_ns.is_multiple_of(*grain)).unwrap_or(1_000_000);
     Some(Beginning { at_ns, asked_ns, misfit: asked_ns.abs_diff(measured_ns) as f64 / grain_ns as f64 })
 }
 
-/// Several waits that were all armed until the same moment, whatever came in between: a deadline, and the first of them
-/// says of what length.
+/// Several waits that were all armed until the same moment.
 fn shared_due(case: &Case<'_>, at: &Happening, last: &RanOut) -> Option<EndedBy> {
-    // A program reckons in milliseconds, and reads its clock some time before it waits.
-    const SAME_NS: i64 = 6_000_000;
-    let Mechanism::Wait(name) = &last.mechanism else { return None };
-    let due_ns = last.armed_at_ns.saturating_add_unsigned(last.armed_for_ns);
-    let of_thread = |h: &&Happening| h.tid == at.tid && h.t_ns <= at.t_ns;
-    let first = case.happenings.iter().filter(of_thread).filter_map(|h| h.call).find_map(|index| {
-        let call = &case.evidence.calls[index];
-        let armed_for_ns = call.timeout_ns().flatten().filter(|_| call.name == *name)?;
-        let due = call.entry_ns.saturating_add_unsigned(armed_for_ns);
-        ((due - due_ns).abs() <= SAME_NS).then_some((call.entry_ns, armed_for_ns))
-    });
-    let (begun_ns, asked_ns) = first.filter(|(_, asked_ns)| last.armed_for_ns < asked_ns / 10 * 9)?;
-    let asked_ns = if asked_ns.is_multiple_of(GRAIN_NS) { asked_ns } else { asked_for(due_ns - begun_ns) };
-    Some(kept(case, at, last, begun_ns, asked_ns))
+    let is_wait = matches!(last.mechanism, Mechanism::Wait(_));
+    let due = is_wait.then(|| armed_until_then(case.evidence, last.armed_by)).flatten()?;
+    Some(kept(case, at, last, due.begun_ns, due.armed_ns))
 }
 
 /// A deadline of a known length, and the waits that kept it.

@@ -1,0 +1,18 @@
+//! Whether a report's timeline and its verdict name the same timer where both name one.
+
+use serde_json::Value;
+
+/// What they contradict each other in: the last wait that the program gave up after, and what ended it.
+pub fn contradiction(report: &Value) -> Option<String> {
+    let ended_by = &report["ended_by"];
+    let is_programs = ended_by["party"] == "tool" || ended_by["party"] == "resolver";
+    let (armed_s, fired_s) = (ended_by["armed_for_s"].as_f64()?, ended_by["fired_at_s"].as_f64()?);
+    // The kernel's own timers end no wait of the program's.
+    let is_told =
+        |event: &&Value| event["claim"] == true && event["timer"]["class"].as_str().is_some_and(|c| c != "wheel");
+    let event = report["events"].as_array()?.iter().rev().find(is_told)?;
+    let told_s = event["timer"]["armed_s"].as_f64()?;
+    let is_same_moment = (event["t_s"].as_f64()? - fired_s).abs() < 0.02;
+    let differs = is_programs && is_same_moment && (told_s - armed_s).abs() > 1e-9;
+    differs.then(|| format!("the timeline says {told_s} s ({}), the verdict {armed_s} s: {ended_by}", event["text"]))
+}
