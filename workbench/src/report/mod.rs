@@ -21,6 +21,7 @@ pub mod text;
 pub mod trace;
 mod transit;
 pub mod views;
+mod words;
 
 pub use compare_json::line as compare_line;
 pub use compare_table::render as compare_text;

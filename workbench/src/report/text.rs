@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::table::{Row, table};
 use super::transit::took_ns;
+use super::words::wrap;
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::{Event, EventKind, Range, Spread, Timeline, Wait, duration, escape};
 use crate::verdict::Verdict;
@@ -257,25 +258,10 @@ fn cause(out: &mut String, verdict: &Verdict, options: Options) {
     let next = ended_by.next.iter().map(|next| next.words.clone());
     let also = ended_by.also.iter().map(|also| format!("or else: {}", also.words));
     for sentence in std::iter::once(ended_by.words.clone()).chain(next).chain(also) {
-        for line in wrapped(&escape(&sentence), options.width.saturating_sub(2).max(20)) {
+        for line in wrap(&escape(&sentence), options.width.saturating_sub(2).max(20)) {
             let _ = writeln!(out, "  {line}");
         }
     }
-}
-
-/// Lines of at most `width` columns, broken between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// What does not hold, and what makes the run doubtful.

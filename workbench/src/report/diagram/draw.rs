@@ -3,7 +3,7 @@
 use super::super::text::Style;
 use super::arrow::End;
 use super::canvas::Row;
-use super::words::{width, wrap};
+use crate::report::words::{width, wrap};
 
 /// The least room for words beside a lifeline; if the next one is nearer, words go over it.
 const LEAST: usize = 20;

@@ -13,7 +13,6 @@ mod svg_arrow;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use svg::svg;
 pub use terminal::render;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::draw::Sheet;
-use super::words::{in_cells, wrap};
+use crate::report::words::{in_cells, wrap};
 
 /// Width of a character in pixels: 0.6 of the font's size, as monospaced fonts have it.
 pub(super) const CELL: usize = 8;

@@ -9,7 +9,7 @@ use super::draw::Sheet;
 use super::page::{Anchor, CELL, LINE, Page, text};
 use super::scene::{Scene, Step, Tone, What};
 use super::svg_arrow::arrow;
-use super::words::{width, wrap, wrap_name};
+use crate::report::words::{width, wrap, wrap_name};
 
 /// Cells between the left edge and the last lifeline, and from there to the right edge.
 const CELLS: (usize, usize) = (94, 9);

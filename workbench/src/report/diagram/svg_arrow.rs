@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::arrow::End;
 use super::page::{CELL, LINE, Page};
 use super::scene::{Step, What};
-use super::words::wrap;
+use crate::report::words::wrap;
 
 /// Draws the arrow of a step.
 pub(super) fn arrow(page: &mut Page, step: &Step) {

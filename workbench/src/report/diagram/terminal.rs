@@ -5,7 +5,7 @@ use super::super::views::Run;
 use super::canvas::Row;
 use super::draw::{Arrow, Beside, Sheet};
 use super::scene::{Scene, Step, Tone, What};
-use super::words::{in_cells, width, wrap, wrap_name};
+use crate::report::words::{in_cells, width, wrap, wrap_name};
 
 /// What every terminal has.
 const WIDEST: usize = 80;

@@ -4,7 +4,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `text` as it can stand in a grid: a character without a width of its own is written out, because what it would do
 /// to the one before it is the terminal's choice. Control characters were escaped where the text was made.
-pub(super) fn in_cells(text: &str) -> String {
+pub fn in_cells(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c.width() {
@@ -16,7 +16,7 @@ pub(super) fn in_cells(text: &str) -> String {
 }
 
 /// How many cells `text` takes.
-pub(super) fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     text.width()
 }
 
@@ -24,7 +24,7 @@ pub(super) fn width(text: &str) -> usize {
 const NO_BREAK: char = '\u{a0}';
 
 /// `text` in lines of at most `room` cells; a word longer than a line is cut. At least one line.
-pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
+pub fn wrap(text: &str, room: usize) -> Vec<String> {
     // A character may take two cells.
     let room = room.max(2);
     let mut lines = vec![String::new()];
@@ -47,7 +47,7 @@ pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
 }
 
 /// A name in lines of at most `room` cells, broken behind a hyphen where there is one.
-pub(super) fn wrap_name(name: &str, room: usize) -> Vec<String> {
+pub fn wrap_name(name: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in name.split_inclusive('-') {
         match lines.last_mut() {
