@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
     support::namespace::run_inside(&lab::bodies());
     real_tools::connect_with_tokio();
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(threads);
     let trials: Vec<Trial> = [
         capture::trials(),
         catalogue::trials(),
@@ -72,4 +73,9 @@ fn main() -> ExitCode {
     .flatten()
     .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// How many trials at a time: on the host they mostly wait.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
