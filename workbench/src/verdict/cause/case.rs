@@ -1,5 +1,7 @@
 //! A run as the search for its cause sees it: the evidence, and what was made from it once.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::happenings::{Happening, happenings};
@@ -21,6 +23,9 @@ pub struct Case<'a> {
     pub names: Names<'a>,
     sockets: Sockets,
     flows: Flows,
+    /// What the search has asked about already. It ends with the first answer, so whatever is in here had none: two
+    /// threads that wake each other are asked once each, and not once for every way from one to the other.
+    asked: RefCell<BTreeSet<(i64, u32, Option<usize>)>>,
 }
 
 /// A segment's flags (RFC 9293, 3.1).
@@ -38,7 +43,7 @@ impl<'a> Case<'a> {
         let flows = Flows::new(evidence, flights, &sockets, &names);
         let objects = Objects::new(evidence);
         let happenings = happenings(evidence, &objects);
-        Self { evidence, flights, objects, happenings, names, sockets, flows }
+        Self { evidence, flights, objects, happenings, names, sockets, flows, asked: RefCell::default() }
     }
 
     /// The host that the command runs in.
@@ -46,20 +51,34 @@ impl<'a> Case<'a> {
         &self.evidence.plan.command.host
     }
 
+    /// Notes that the search asks what lies behind a happening; false if it has asked before.
+    pub fn ask(&self, happening: &Happening) -> bool {
+        self.asked.borrow_mut().insert((happening.t_ns, happening.tid, happening.call))
+    }
+
+    /// The call that began a socket's connection: a later `connect` to the same place only asks how it came out
+    /// (connect(2), EALREADY and EISCONN).
+    pub fn connect(&self, id: ObjectId) -> Option<usize> {
+        let last = self.objects.get(id).connect?;
+        let begun = self.evidence.calls[last].fd().and_then(|fd| self.sockets.of(last, fd));
+        Some(begun.map_or(last, |connection| self.sockets.connections[connection].call))
+    }
+
     /// The flow of a socket: its number, and whether the socket is its server's end.
     pub fn flow(&self, id: ObjectId) -> Option<(usize, bool)> {
         let object = self.objects.get(id);
-        if let Some(connect) = object.connect.filter(|_| object.kind == Kind::Tcp) {
+        if let Some(connect) = self.connect(id).filter(|_| object.kind == Kind::Tcp) {
             let connection = self.sockets.begun_by(connect)?;
             return Some((self.flows.of_connection(connection)?, false));
         }
         let (ip, port) = object.remote?;
         let remote = SocketAddr::new(ip, port);
-        let flow = self.flows.find(|flow| match object.kind {
-            Kind::Tcp => flow.is_tcp && flow.client == remote,
-            _ => !flow.is_tcp && flow.server == remote,
-        })?;
-        Some((flow, object.kind == Kind::Tcp))
+        let is_tcp = object.kind == Kind::Tcp;
+        let is_server = is_tcp && self.evidence.calls[object.made_by].name.starts_with("accept");
+        let flow = self
+            .flows
+            .find(|flow| flow.is_tcp == is_tcp && remote == if is_server { flow.client } else { flow.server })?;
+        Some((flow, is_server))
     }
 
     /// What a reader calls a socket's other end: `server:80`.
@@ -93,10 +112,12 @@ impl<'a> Case<'a> {
         let remote = self.objects.get(id).remote;
         let about = |flight: &'a Flight| match &flight.content {
             Content::Icmp { kind, about: Some(quoted) } => {
-                let is_flow = flow.is_some() && self.flows.quoted(quoted) == flow;
-                let is_place = remote.is_some_and(|(ip, port)| quoted.to == ip && quoted.dport == Some(port));
+                let is_ours = match (flow, self.flows.quoted(quoted)) {
+                    (Some(flow), Some(quoted)) => flow == quoted,
+                    _ => remote.is_some_and(|(ip, port)| quoted.to == ip && quoted.dport == Some(port)),
+                };
                 let at = flight.arrived_ns?;
-                ((is_flow || is_place) && (from_ns..=t_ns).contains(&at)).then_some((flight, kind.as_str()))
+                (is_ours && (from_ns..=t_ns).contains(&at)).then_some((flight, kind.as_str()))
             }
             _ => None,
         };

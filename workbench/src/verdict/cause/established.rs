@@ -1,6 +1,6 @@
 //! The kernel gave up a connection that was there: which timer, armed when, and what it computes.
 
-use super::case::{Case, RST, flags, seen};
+use super::case::{Case, FIN, RST, SYN, flags, seen};
 use super::kernel::{established_ns, socket_options};
 use super::network::plain;
 use super::objects::ObjectId;
@@ -25,9 +25,11 @@ pub fn gave_up(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy
     let heard_ns = case.last_arrived(id, t_ns, |_| true).and_then(|flight| flight.arrived_ns);
     let first_ns = unanswered.first().map(|flight| flight.t_ns()).or(start_ns);
     let (mechanism, armed_at_ns, armed_for_ns) = match (user_timeout, kind) {
-        (Some((ms, _)), TimerKind::Keepalive) => (Mechanism::UserTimeout, heard_ns, Some(ms * 1_000_000)),
-        (Some((ms, _)), TimerKind::Probe) => (Mechanism::UserTimeout, start_ns.or(heard_ns), Some(ms * 1_000_000)),
-        (Some((ms, _)), _) => (Mechanism::UserTimeout, first_ns, Some(ms * 1_000_000)),
+        (Some((ms, _)), TimerKind::Keepalive) => (Mechanism::UserTimeout, heard_ns, Some(ms.saturating_mul(1_000_000))),
+        (Some((ms, _)), TimerKind::Probe) => {
+            (Mechanism::UserTimeout, start_ns.or(heard_ns), Some(ms.saturating_mul(1_000_000)))
+        }
+        (Some((ms, _)), _) => (Mechanism::UserTimeout, first_ns, Some(ms.saturating_mul(1_000_000))),
         (None, TimerKind::Keepalive) => (Mechanism::Keepalive, heard_ns, nominal_ns),
         (None, TimerKind::Probe) => (Mechanism::Persist, heard_ns, nominal_ns),
         (None, _) => (Mechanism::Retransmissions, first_ns, nominal_ns),
@@ -134,7 +136,10 @@ pub fn unanswered<'a>(case: &Case<'a>, id: ObjectId, t_ns: i64) -> Vec<&'a Fligh
     let sent = case.packets(id).filter(|(flight, is_ours)| *is_ours && flight.t_ns() <= t_ns);
     let sent: Vec<&Flight> = sent.map(|(flight, _)| flight).collect();
     let again = sent.iter().find(|f| f.retransmission > 0 && f.t_ns() > heard_ns).and_then(|f| segment(f));
-    let first = again.and_then(|again| sent.iter().find(|f| segment(f).is_some_and(|s| s.seq == again.seq)));
+    // An acknowledgment stands at the sequence number of the data that follows it, and takes none.
+    let is_sent = |s: &TcpSegment| s.payload_len > 0 || s.flags & (SYN | FIN) != 0;
+    let first =
+        again.and_then(|again| sent.iter().find(|f| segment(f).is_some_and(|s| s.seq == again.seq && is_sent(s))));
     let begun_ns = first.map_or(heard_ns.saturating_add(1), |flight| flight.t_ns());
     sent.into_iter().filter(|flight| flight.t_ns() >= begun_ns).collect()
 }

@@ -1,6 +1,7 @@
 //! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
 
-use super::objects::{Kind, ObjectId, Objects, has_symbol, setting_ns};
+use super::arguments::setting_ns;
+use super::objects::{Kind, ObjectId, Objects};
 use super::options::Name;
 use super::rings;
 use crate::evidence::{Arg, Call, Evidence, Signal};
@@ -98,7 +99,7 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
         "rt_sigtimedwait" => match call.error() {
             Some("EAGAIN") => ran_out(objects, index, call),
             Some(_) => None,
-            None => taken(evidence, index, call),
+            None => Some(taken(evidence, call, t_ns)),
         },
         "restart_syscall" => resumed(evidence, objects, index, call),
         "wait4" | "waitid" => child(call),
@@ -146,11 +147,16 @@ fn is_over(call: &Call, t_ns: i64) -> bool {
     call.timeout_ns().flatten().is_some_and(is_after) && call.value().is_some()
 }
 
+/// What a reader knows a wait by: the call's name, and for what goes through a ring the ring's.
+pub fn waited_in(call: &Call) -> &str {
+    if call.name == "io_uring_enter" { "io_uring" } else { &call.name }
+}
+
 /// A call's own timeout ran out.
 fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<What> {
     let armed_for_ns = call.timeout_ns()??;
     Some(What::RanOut(RanOut {
-        mechanism: Mechanism::Wait(if call.name == "io_uring_enter" { "io_uring".into() } else { call.name.clone() }),
+        mechanism: Mechanism::Wait(waited_in(call).to_owned()),
         armed_at_ns: call.entry_ns,
         armed_for_ns,
         armed_by: index,
@@ -185,24 +191,22 @@ fn child(call: &Call) -> Option<What> {
 }
 
 /// A signal that was waited for instead of being delivered.
-fn taken(evidence: &Evidence, index: usize, call: &Call) -> Option<What> {
-    let is_timer = call.args.iter().any(|arg| match arg {
-        Arg::Struct(members) => members.iter().any(|(_, v)| matches!(v, Arg::Symbol(s) if s == "SI_TIMER")),
-        _ => false,
+fn taken(evidence: &Evidence, call: &Call, t_ns: i64) -> What {
+    let code = call.args.iter().find_map(|arg| match arg {
+        Arg::Struct(members) => members.iter().find_map(|(name, value)| match value {
+            Arg::Symbol(code) if name == "si_code" => Some(code.as_str()),
+            _ => None,
+        }),
+        _ => None,
     });
-    let is_alarm = has_symbol(call, "[ALRM") || call.value() == Some(i64::from(libc::SIGALRM));
-    let arms: &[&str] = if is_timer {
-        &["timer_settime"]
-    } else if is_alarm {
-        &["alarm", "setitimer"]
-    } else {
-        &[]
+    // Without `siginfo_t` there is only the signal's number.
+    let is_kernel_s = code.is_none_or(|code| code == "SI_KERNEL");
+    let arms: &[&str] = match call.value() {
+        _ if code == Some("SI_TIMER") => &["timer_settime"],
+        Some(signal) if signal == i64::from(libc::SIGALRM) && is_kernel_s => &["alarm", "setitimer"],
+        _ => &[],
     };
-    Some(armed(evidence, call.pid, arms, call.entry_ns.max(call.exit_ns?)).map_or(What::Woken, |mut fired| {
-        fired.waited_for = Vec::new();
-        let _ = index;
-        What::RanOut(fired)
-    }))
+    armed(evidence, call.pid, arms, t_ns).map_or(What::Woken, What::RanOut)
 }
 
 /// A wait that was stopped and taken up again: what is left of it counts with its beginning.
@@ -217,18 +221,22 @@ fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) ->
     }
 }
 
+/// Calls that SO_SNDTIMEO bounds (socket(7)).
+const SENDING: [&str; 7] = ["connect", "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile"];
+
 /// A call on one descriptor that may have blocked.
 fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
     let id = objects.first_of(index)?;
     let object = objects.get(id);
     let took_ns = t_ns - call.entry_ns;
-    let is_sending = matches!(call.name.as_str(), "connect" | "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
+    let is_sending = SENDING.contains(&call.name.as_str());
     let (name, mechanism) = match is_sending {
         true => (Name::SendTimeout, Mechanism::SendTimeout),
         false => (Name::ReceiveTimeout, Mechanism::ReceiveTimeout),
     };
-    // Never early by more than a jiffy, which is 10 ms at most.
-    let set = object.options.at(name, index).filter(|(ns, _)| took_ns.saturating_add(10_000_000) >= *ns as i64);
+    // Never early by more than a jiffy, which is 10 ms at most; what found nothing at once did not wait.
+    let is_over = |ns: u64| took_ns >= i64::try_from(ns.saturating_sub(10_000_000).max(ns / 2)).unwrap_or(i64::MAX);
+    let set = object.options.at(name, index).filter(|(ns, _)| is_over(*ns));
     let found_nothing = matches!(call.error(), Some("EAGAIN" | "EINPROGRESS" | "EALREADY"));
     match (set, found_nothing) {
         (Some((armed_for_ns, _)), true) => {
@@ -269,14 +277,13 @@ fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happe
 
 /// The newest timer that one of these calls armed in a process before `t_ns`, and that was due by then.
 fn armed(evidence: &Evidence, pid: u32, arms: &[&str], t_ns: i64) -> Option<RanOut> {
-    let of_process = |call: &&(usize, &Call)| call.1.pid == pid && call.1.entry_ns <= t_ns;
-    let calls: Vec<(usize, &Call)> = evidence.calls.iter().enumerate().collect();
-    let (armed_by, call) = *calls
-        .iter()
-        .rev()
-        .filter(of_process)
-        .find(|(_, call)| arms.contains(&call.name.as_str()) && setting_ns(call).is_some())?;
-    let armed_for_ns = setting_ns(call)?;
+    let (armed_by, call, armed_for_ns) = evidence.calls.iter().enumerate().rev().find_map(|(index, call)| {
+        let is_ours = call.pid == pid && call.entry_ns <= t_ns && arms.contains(&call.name.as_str());
+        let ns = setting_ns(call).filter(|_| is_ours && call.error().is_none())?;
+        // A jiffy early at most: the clocks that stamp calls and signals are one.
+        let due_ns = call.entry_ns.saturating_add_unsigned(ns);
+        (due_ns <= t_ns.saturating_add(10_000_000)).then_some((index, call, ns))
+    })?;
     let name = if call.name == "timer_settime" { "timer_create" } else { &call.name };
     let mechanism = Mechanism::Timer(name.to_owned());
     Some(RanOut { mechanism, armed_at_ns: call.entry_ns, armed_for_ns, armed_by, waited_for: Vec::new() })

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::arguments::{descriptors, epoll_data, has_symbol, inet, pair, setting_ns};
 use super::options::{Options, note_option};
 use super::rings::{Completed, Rings};
-use crate::evidence::{Arg, Call, Evidence, SocketAddress};
+use crate::evidence::{Arg, Call, Evidence};
 
 /// Number of an object.
 pub type ObjectId = usize;
@@ -28,8 +29,8 @@ pub struct Object {
     pub options: Options,
     /// Where a timerfd was armed last: call, value.
     pub armed: Option<(usize, u64)>,
-    /// What an epoll set watches: `data`, object.
-    pub watched: BTreeMap<i64, ObjectId>,
+    /// What an epoll set watches: `data`, object. Two may have the same `data`.
+    pub watched: Vec<(i64, ObjectId)>,
 }
 
 /// Kinds of object.
@@ -83,6 +84,7 @@ impl Objects {
             },
             open: BTreeMap::new(),
             known: Vec::new(),
+            sets: Vec::new(),
             rings: Rings::default(),
         };
         let mut starts: Vec<(i64, u32)> =
@@ -151,6 +153,8 @@ struct Walk<'a> {
     objects: Objects,
     open: BTreeMap<(u32, i32), ObjectId>,
     known: Vec<u32>,
+    /// Epoll sets that something was put into.
+    sets: Vec<ObjectId>,
     rings: Rings,
 }
 
@@ -184,7 +188,7 @@ impl Walk<'_> {
             remote: None,
             options: Options::default(),
             armed: None,
-            watched: BTreeMap::new(),
+            watched: Vec::new(),
         });
         let id = self.objects.all.len() - 1;
         self.open.insert((pid, fd), id);
@@ -199,10 +203,16 @@ impl Walk<'_> {
             let mut rings = std::mem::take(&mut self.rings);
             rings.submit(index, call, |fd| self.object(call.pid, fd, index));
             self.rings = rings;
+            for submission in call.ring_submissions().filter(|s| s.operation == "IORING_OP_CONNECT") {
+                if let (Some(fd), Some(to)) = (submission.fd(), submission.address()) {
+                    let id = self.object(call.pid, fd, index);
+                    self.objects.all[id].remote = inet(to);
+                }
+            }
         }
         let Some(id) = self.objects.first_of(index) else { return };
         if self.objects.all[id].kind == Kind::Epoll {
-            let watched = self.objects.all[id].watched.values().copied().collect();
+            let watched = self.objects.all[id].watched.iter().map(|(_, id)| *id).collect();
             self.objects.in_set.insert(index, watched);
         }
         match call.name.as_str() {
@@ -238,6 +248,7 @@ impl Walk<'_> {
         match (call.name.as_str(), call.fd()) {
             ("epoll_ctl", Some(fd)) if call.value().is_some() => self.watch(call, fd, index),
             ("close", Some(fd)) => self.release((call.pid, fd)),
+            ("close_range", _) if call.value().is_some() => self.release_range(call),
             _ => {}
         }
         if call.name == "io_uring_enter" {
@@ -302,11 +313,15 @@ impl Walk<'_> {
         let data = call.args.iter().find_map(epoll_data).unwrap_or(i64::from(target));
         let (set, id) = (self.object(call.pid, set, index), self.object(call.pid, target, index));
         self.objects.all[set].kind = Kind::Epoll;
+        if !self.sets.contains(&set) {
+            self.sets.push(set);
+        }
         let watched = &mut self.objects.all[set].watched;
-        if has_symbol(call, "EPOLL_CTL_DEL") {
-            watched.retain(|_, object| *object != id);
-        } else {
-            watched.insert(data, id);
+        if !has_symbol(call, "EPOLL_CTL_ADD") {
+            watched.retain(|(_, object)| *object != id);
+        }
+        if !has_symbol(call, "EPOLL_CTL_DEL") {
+            watched.push((data, id));
         }
     }
 
@@ -317,12 +332,14 @@ impl Walk<'_> {
         let mut found = Vec::new();
         for arg in &call.args {
             match arg {
-                Arg::Poll(entries) => found.extend(
-                    entries
-                        .iter()
-                        .filter(|e| !e.revents.is_empty())
-                        .filter_map(|e| set.map_or_else(|| object(e.fd), |set| set.watched.get(&e.fd).copied())),
-                ),
+                Arg::Poll(entries) => {
+                    for entry in entries.iter().filter(|e| !e.revents.is_empty()) {
+                        match set {
+                            Some(set) => found.extend(set.watched.iter().filter(|w| w.0 == entry.fd).map(|w| w.1)),
+                            None => found.extend(object(entry.fd)),
+                        }
+                    }
+                }
                 Arg::FdSet { ready, .. } => found.extend(ready.iter().filter_map(|fd| object(i64::from(*fd)))),
                 _ => {}
             }
@@ -330,8 +347,30 @@ impl Walk<'_> {
         found
     }
 
+    fn release_range(&mut self, call: &Call) {
+        let number = |arg: &Arg| match arg {
+            Arg::Fd(fd) => Some(i64::from(*fd)),
+            Arg::Int(n) => Some(*n),
+            _ => None,
+        };
+        let ends: Vec<i64> = call.args.iter().filter_map(number).collect();
+        let &[first, last, ..] = ends.as_slice() else { return };
+        let is_within = |fd: i32| (first..=last).contains(&i64::from(fd)) && !has_symbol(call, "CLOSE_RANGE_CLOEXEC");
+        let of_process = self.open.range((call.pid, i32::MIN)..=(call.pid, i32::MAX)).map(|(key, _)| *key);
+        let keys: Vec<(u32, i32)> = of_process.filter(|(_, fd)| is_within(*fd)).collect();
+        for key in keys {
+            self.release(key);
+        }
+    }
+
+    /// With its last descriptor an object is gone from all epoll sets (epoll(7), Q6).
     fn release(&mut self, key: (u32, i32)) {
-        self.open.remove(&key);
+        let Some(id) = self.open.remove(&key) else { return };
+        if !self.sets.is_empty() && !self.open.values().any(|open| *open == id) {
+            for set in &self.sets {
+                self.objects.all[*set].watched.retain(|(_, object)| *object != id);
+            }
+        }
     }
 }
 
@@ -340,58 +379,4 @@ fn socket_kind(call: &Call) -> Kind {
         return Kind::OtherSocket;
     }
     if has_symbol(call, "SOCK_DGRAM") || has_symbol(call, "SOCK_RAW") { Kind::Udp } else { Kind::Tcp }
-}
-
-/// First expiry of a timer that a call sets; `None` if it disarms.
-pub fn setting_ns(call: &Call) -> Option<u64> {
-    let ns = call.args.iter().find_map(|arg| match arg {
-        Arg::Timer { value_ns, .. } => Some(*value_ns),
-        Arg::Timeout { ns, .. } => *ns,
-        _ => None,
-    });
-    ns.filter(|ns| *ns > 0)
-}
-
-/// `data` of epoll_ctl's `{events=EPOLLIN, data=5}`.
-fn epoll_data(arg: &Arg) -> Option<i64> {
-    let Arg::Struct(members) = arg else { return None };
-    members.iter().find_map(|(name, value)| match value {
-        Arg::Int(data) if name.starts_with("data") => Some(*data),
-        _ => None,
-    })
-}
-
-fn inet(address: &SocketAddress) -> Option<(IpAddr, u16)> {
-    match address {
-        SocketAddress::Inet { ip, port } => Some((ip.to_canonical(), *port)),
-        SocketAddress::Scoped { ip, port, .. } => Some(((*ip).into(), *port)),
-        _ => None,
-    }
-}
-
-/// Whether a constant that begins like this is among the arguments of a call.
-pub fn has_symbol(call: &Call, symbol: &str) -> bool {
-    call.args.iter().any(|arg| matches!(arg, Arg::Symbol(names) if names.split('|').any(|n| n.starts_with(symbol))))
-}
-
-fn descriptors(arg: &Arg) -> Vec<i32> {
-    match arg {
-        Arg::Fd(fd) => vec![*fd],
-        Arg::Poll(entries) => {
-            entries.iter().filter(|e| !e.events.is_empty()).filter_map(|e| i32::try_from(e.fd).ok()).collect()
-        }
-        Arg::FdSet { asked, .. } => asked.clone(),
-        _ => Vec::new(),
-    }
-}
-
-/// The two descriptors that `socketpair` or `pipe` made.
-fn pair(arg: &Arg) -> Vec<i32> {
-    let Arg::List(items) = arg else { return Vec::new() };
-    let number = |item: &Arg| match item {
-        Arg::Fd(fd) => Some(*fd),
-        Arg::Int(n) => i32::try_from(*n).ok(),
-        _ => None,
-    };
-    items.iter().filter_map(number).collect()
 }
