@@ -2,6 +2,7 @@
 
 pub mod bytes;
 mod call;
+mod check;
 mod jiffies;
 mod model;
 mod packet;

@@ -40,7 +40,8 @@ pub fn established_ns(case: &Case<'_>, id: ObjectId, t_ns: i64) -> Option<i64> {
 
 /// What a program set on a socket, as the kernel's arithmetic takes it.
 pub fn socket_options(case: &Case<'_>, id: ObjectId) -> SocketOptions {
-    let last = |name| case.objects.get(id).options.last(name).map(|(value, _)| value);
+    // They are integers of 32 bits (tcp(7)).
+    let last = |name| case.objects.get(id).options.last(name).map(|(value, _)| value.min(u32::MAX.into()));
     SocketOptions {
         syn_count: last(Name::SynCount).and_then(|n| u32::try_from(n).ok()),
         user_timeout_ms: last(Name::UserTimeout),
