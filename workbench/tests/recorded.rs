@@ -186,8 +186,9 @@ fn is_presentable() -> Result<(), Failed> {
     for name in RUNS {
         let text = std::fs::read_to_string(folder().join(format!("{name}.json")))?;
         let evidence: Evidence = serde_json::from_str(&text)?;
-        let own = [root().to_string_lossy().into_owned(), "/home/".into(), "/root/".into(), "/srv/".into()];
-        let found = own.iter().find(|path| text.contains(path.as_str()));
+        let home = std::env::var("HOME").ok().filter(|home| home.len() > 1);
+        let own = [Some(root().to_string_lossy().into_owned()), home];
+        let found = own.iter().flatten().find(|path| text.contains(path.as_str()));
         if text.len() >= 60_000 || evidence.machine.guest.is_none() || found.is_some() {
             return Err(format!("{name}: {} bytes, {:?}, {found:?}", text.len(), evidence.machine.guest).into());
         }

@@ -55,3 +55,31 @@ impl Evidence {
             .chain([("the end", self.end.t_ns)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::evidence::Phase;
+    use crate::timeline::fixture::Fixture;
+
+    #[test]
+    fn what_a_recorder_writes_passes() {
+        assert_eq!(Fixture::syn_retries().evidence.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_stamp_of_no_run_is_named() {
+        let mut run = Fixture::syn_retries();
+        run.evidence.calls[0].exit_ns = Some(i64::MIN);
+        assert_eq!(run.evidence.check(), Err("a call at -9223372036854775808 ns, which is no stamp".into()));
+    }
+
+    #[test]
+    fn a_clock_that_no_kernel_has_is_refused() {
+        let mut run = Fixture::syn_retries();
+        run.evidence.machine.tick_ns = 0;
+        assert_eq!(run.evidence.check(), Err("a tick of 0 ns".into()));
+        run.evidence.machine.tick_ns = 4_000_000;
+        run.evidence.machine.phase = Some(Phase { jiffies: u64::MAX, since_tick_ns: 0 });
+        assert!(run.evidence.check().is_err());
+    }
+}
