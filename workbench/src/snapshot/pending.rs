@@ -22,7 +22,7 @@ pub struct Pending {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// There is none yet.
-    New(Snapshot),
+    New(Box<Snapshot>),
     /// It differs from the accepted one.
     Differs(Comparison),
 }
@@ -40,7 +40,7 @@ impl Pending {
     pub fn change(&self) -> Result<Change, StoreError> {
         let observed = file::read(&self.new)?.snapshot;
         if !self.accepted.try_exists().map_err(StoreError::io("look for", &self.accepted))? {
-            return Ok(Change::New(observed));
+            return Ok(Change::New(Box::new(observed)));
         }
         let expected = file::read(&self.accepted)?.snapshot;
         let tolerance =

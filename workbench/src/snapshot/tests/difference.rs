@@ -270,6 +270,27 @@ fn what_was_left_of_a_deadline_when_the_machine_was_late_is_no_difference_and_no
 }
 
 #[test]
+fn one_wait_and_several_that_keep_one_deadline_are_the_same() {
+    let after_2_s = |name: &str, class, armed_ms| {
+        let fired = after(event(2_000 * MS, "client", "gave up"), 2_000 * MS, name, class, armed_ms);
+        snapshot(Ending::Exit(28), vec![fired])
+    };
+    let (one, several) =
+        (after_2_s("poll", TimerClass::Slack, 2_000), after_2_s("deadline", TimerClass::Deadline, 2_000));
+    assert_eq!(against(&one, &several).outcome, Outcome::Agrees);
+    assert_eq!(against(&several, &one).outcome, Outcome::Agrees);
+    let shorter = after_2_s("deadline", TimerClass::Deadline, 1_900);
+    assert_eq!(against(&one, &shorter).outcome, Outcome::Differs);
+    for other in [
+        after_2_s("select", TimerClass::Slack, 2_000),
+        after_2_s("alarm", TimerClass::HighResolution, 2_000),
+        after_2_s("RTO", TimerClass::Wheel, 2_000),
+    ] {
+        assert_eq!(against(&one, &other).outcome, Outcome::Differs);
+    }
+}
+
+#[test]
 fn another_kernel_is_named_and_no_difference() {
     let expected = Connect::on_time(1).snapshot();
     let mut observed = expected.clone();

@@ -1,10 +1,7 @@
 //! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
 
-use super::arguments::setting_ns;
-use super::objects::{Kind, ObjectId, Objects};
-use super::options::Name;
-use super::rings;
 use crate::evidence::{Arg, Call, Evidence, Signal};
+use crate::timeline::objects::{Completed, Fired, Kind, Name, ObjectId, Objects};
 use crate::verdict::Mechanism;
 
 /// Something that let a process go on.
@@ -56,9 +53,6 @@ pub struct RanOut {
     pub waited_for: Vec<ObjectId>,
 }
 
-/// Signals that tell a process about its children, its terminal or its own scheduler: they end no wait of ours.
-const HOUSEKEEPING: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG"];
-
 /// Everything that happened to the command's processes, in order.
 pub fn happenings(evidence: &Evidence, objects: &Objects) -> Vec<Happening> {
     let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(evidence, objects, index, call));
@@ -75,10 +69,10 @@ fn of_call(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) ->
 }
 
 fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
-    if is_interrupted(call) {
+    if call.is_interrupted() {
         return None;
     }
-    if let Some(fired) = timerfd(evidence, objects, index, call) {
+    if let Some(fired) = timerfd(evidence, objects, index) {
         return Some(What::RanOut(fired));
     }
     match call.name.as_str() {
@@ -114,20 +108,12 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
     }
 }
 
-/// Whether a signal ended a call.
-pub fn is_interrupted(call: &Call) -> bool {
-    matches!(
-        call.error(),
-        Some("EINTR" | "ERESTARTSYS" | "ERESTARTNOINTR" | "ERESTARTNOHAND" | "ERESTART_RESTARTBLOCK")
-    )
-}
-
 /// A look at descriptors. One that found nothing at once was no wait.
 fn looked(objects: &Objects, index: usize, call: &Call) -> Option<What> {
     match call.value()? {
         0 if call.timeout_ns() == Some(Some(0)) => None,
         0 => ran_out(objects, index, call),
-        _ => Some(What::Ready(objects.ready(index).to_vec())),
+        _ => Some(What::Ready(objects.ready(index).iter().map(|ready| ready.object).collect())),
     }
 }
 
@@ -138,7 +124,20 @@ fn ring(objects: &Objects, index: usize, call: &Call) -> Option<What> {
     }
     let completed = objects.completed(index);
     let ready: Vec<ObjectId> = completed.iter().filter_map(|completed| completed.op.object).collect();
-    rings::ran_out(completed).map(What::RanOut).or_else(|| (!ready.is_empty()).then_some(What::Ready(ready)))
+    timed_out(completed).map(What::RanOut).or_else(|| (!ready.is_empty()).then_some(What::Ready(ready)))
+}
+
+/// The timeout among what a call found completed, if one ran out.
+fn timed_out(completed: &[Completed]) -> Option<RanOut> {
+    let timeout = completed.iter().find(|c| c.error.as_deref() == Some("ETIME") && c.op.timeout_ns.is_some())?;
+    let (armed_by, armed_at_ns) = timeout.op.submitted;
+    Some(RanOut {
+        mechanism: Mechanism::Wait("io_uring".into()),
+        armed_at_ns,
+        armed_for_ns: timeout.op.timeout_ns?,
+        armed_by,
+        waited_for: timeout.op.object.into_iter().collect(),
+    })
 }
 
 /// `recvmmsg` looks at its timeout when a datagram has come, and returns what there is (recvmmsg(2), BUGS).
@@ -165,11 +164,8 @@ fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<What> {
 }
 
 /// A timerfd was among what was ready, or was read.
-fn timerfd(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<RanOut> {
-    let read = (call.name == "read" && call.value().is_some()).then(|| objects.first_of(index)).flatten();
-    let mut ready = objects.ready(index).iter().copied().chain(read);
-    let timer = ready.find(|id| objects.get(*id).kind == Kind::TimerFd)?;
-    let (armed_by, armed_for_ns) = objects.get(timer).armed?;
+fn timerfd(evidence: &Evidence, objects: &Objects, index: usize) -> Option<RanOut> {
+    let Fired { timer, armed_by, armed_for_ns } = objects.fired(index)?;
     let armed_at_ns = evidence.calls[armed_by].entry_ns;
     let waited_for = objects.waited_for(index).into_iter().filter(|id| *id != timer).collect();
     Some(RanOut { mechanism: Mechanism::Timer("timerfd".into()), armed_at_ns, armed_for_ns, armed_by, waited_for })
@@ -262,15 +258,10 @@ fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Opt
 }
 
 fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happening> {
-    if HOUSEKEEPING.contains(&signal.name.as_str()) || signal.sender_pid == Some(signal.pid) {
+    if signal.is_housekeeping() {
         return None;
     }
-    let arms: &[&str] = match (signal.name.as_str(), signal.code.as_str()) {
-        ("SIGALRM", "SI_KERNEL") => &["alarm", "setitimer"],
-        (_, "SI_TIMER") => &["timer_settime"],
-        _ => &[],
-    };
-    let timer = armed(evidence, signal.pid, arms, signal.t_ns);
+    let timer = armed(evidence, signal.pid, signal.armed_by(), signal.t_ns);
     let (t_ns, pid, tid) = (signal.t_ns, signal.pid, signal.tid);
     Some(Happening { t_ns, since_ns: t_ns, pid, tid, call: None, what: What::Signal(index, timer) })
 }
@@ -279,7 +270,7 @@ fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happe
 fn armed(evidence: &Evidence, pid: u32, arms: &[&str], t_ns: i64) -> Option<RanOut> {
     let (armed_by, call, armed_for_ns) = evidence.calls.iter().enumerate().rev().find_map(|(index, call)| {
         let is_ours = call.pid == pid && call.entry_ns <= t_ns && arms.contains(&call.name.as_str());
-        let ns = setting_ns(call).filter(|_| is_ours && call.error().is_none())?;
+        let (ns, _) = call.timer_setting().filter(|(ns, _)| is_ours && *ns > 0 && call.error().is_none())?;
         // A jiffy early at most: the clocks that stamp calls and signals are one.
         let due_ns = call.entry_ns.saturating_add_unsigned(ns);
         (due_ns <= t_ns.saturating_add(10_000_000)).then_some((index, call, ns))

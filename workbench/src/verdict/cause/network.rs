@@ -1,12 +1,11 @@
 //! What came back on a socket: a reset, a FIN, data, an ICMP error, or an errno of the kernel's own.
 
-use super::arguments::has_symbol;
 use super::case::{Case, FIN, RST, SYN, flags, seen};
 use super::happenings::Happening;
 use super::kernel;
-use super::objects::{Kind, ObjectId};
 use super::resolver;
-use crate::evidence::{Arg, Call};
+use crate::evidence::Call;
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::timeline::{Content, EvidenceRef, Fate, Flight};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -73,7 +72,7 @@ enum Said {
 
 fn said(call: &Call) -> Option<Said> {
     match call.name.as_str() {
-        "getsockopt" => socket_error(call).map(|errno| if errno == "0" { Said::Success } else { Said::Error(errno) }),
+        "getsockopt" => call.socket_error().map(|errno| if errno == "0" { Said::Success } else { Said::Error(errno) }),
         "read" | "readv" | "recvfrom" | "recvmsg" | "recvmmsg" => match (call.error(), call.value()) {
             (Some("EAGAIN" | "EINTR" | "ERESTARTSYS"), _) => None,
             (Some(errno), _) => Some(Said::Error(errno.to_owned())),
@@ -88,19 +87,6 @@ fn said(call: &Call) -> Option<Said> {
         },
         _ => None,
     }
-}
-
-/// SO_ERROR as `getsockopt` stored it: an errno's name, or `0`.
-fn socket_error(call: &Call) -> Option<String> {
-    let is_asked = has_symbol(call, "SO_ERROR") && call.value().is_some();
-    call.args.iter().filter(|_| is_asked).find_map(|arg| match arg {
-        Arg::List(list) => match list.first()? {
-            Arg::Symbol(name) => Some(name.clone()),
-            Arg::Int(0) => Some("0".into()),
-            _ => None,
-        },
-        _ => None,
-    })
 }
 
 /// An errno: who said it first, a packet or the kernel?

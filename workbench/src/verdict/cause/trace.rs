@@ -1,14 +1,13 @@
 //! Backwards from an end to its cause: the last thing that let the process go on, and what lies behind that.
 
-use super::arguments::has_symbol;
 use super::case::Case;
 use super::happenings::{Happening, RanOut, What};
 use super::kernel::orphaned;
 use super::network::{came_back, plain};
-use super::objects::{Kind, ObjectId};
 use super::waits::{alarmed, gave_up};
 use crate::evidence::{Arg, Call};
 use crate::timeline::EvidenceRef;
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
 /// A wait shorter than this that ran out is how a program is written (a runtime's scheduler, a spin with pauses), unless
@@ -78,7 +77,7 @@ fn is_sent_to(call: &Call, pid: u32, name: &str) -> bool {
         Arg::Int(target) => Some(*target),
         _ => None,
     });
-    is_kill && has_symbol(call, name) && target.is_none_or(|target| target <= 0 || target == i64::from(pid))
+    is_kill && call.has_symbol(name) && target.is_none_or(|target| target <= 0 || target == i64::from(pid))
 }
 
 /// What let process `pid` go on last before `t_ns`.

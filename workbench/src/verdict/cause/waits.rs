@@ -1,12 +1,12 @@
 //! A wait of the program ran out: one by itself, or the last of several that kept a deadline.
 
 use super::case::Case;
-use super::happenings::{Happening, RanOut, What, is_interrupted, waited_in};
+use super::happenings::{Happening, RanOut, What, waited_in};
 use super::network::plain;
 use super::next::next;
-use super::objects::Kind;
 use super::resolver;
 use super::words::{seconds, several};
+use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, asked_for, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -113,7 +113,7 @@ fn waiting_then(case: &Case<'_>, at: &Happening) -> Vec<usize> {
     let mut of_process = calls.filter(|(_, call)| call.pid == at.pid && call.entry_ns <= at.t_ns);
     // The tracer sees the call return before it sees the signal.
     let interrupted =
-        of_process.find(|(_, call)| call.exit_ns.is_none_or(|exit| exit >= at.t_ns) || is_interrupted(call));
+        of_process.find(|(_, call)| call.exit_ns.is_none_or(|exit| exit >= at.t_ns) || call.is_interrupted());
     interrupted.map(|(index, _)| case.objects.waited_for(index)).unwrap_or_default()
 }
 
