@@ -22,6 +22,7 @@ mod netem;
 mod normal;
 mod phases;
 mod real_tools;
+mod recorded;
 mod rings;
 mod scenarios;
 mod show;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         netem::trials(),
         phases::trials(),
         real_tools::trials(),
+        recorded::trials(),
         rings::trials(),
         scenarios::trials(),
         show::trials(),

@@ -3,6 +3,7 @@
 mod arguments;
 pub mod bytes;
 mod call;
+mod check;
 mod jiffies;
 mod model;
 mod packet;

@@ -1,6 +1,6 @@
 //! What a call to io_uring handed over and what came back: a view of the arguments behind its own six.
 
-use super::{Arg, Call};
+use super::{Arg, Call, SocketAddress};
 
 /// Where the lists stand among the arguments of `io_uring_enter`.
 const SUBMISSIONS: usize = 6;
@@ -51,6 +51,14 @@ impl<'a> RingSubmission<'a> {
     pub fn timeout_ns(&self) -> Option<Option<u64>> {
         match member(self.members, "timeout")? {
             Arg::Timeout { ns, .. } => Some(*ns),
+            _ => None,
+        }
+    }
+
+    /// Where an `IORING_OP_CONNECT` goes.
+    pub fn address(&self) -> Option<&'a SocketAddress> {
+        match member(self.members, "addr")? {
+            Arg::Address(address) => Some(address),
             _ => None,
         }
     }

@@ -66,7 +66,8 @@ impl Settings {
         let is_known = !recorded.is_empty();
         let value = |name: &str, otherwise: u64| -> u64 {
             let text = recorded.get(&format!("net.ipv4.tcp_{name}"));
-            text.and_then(|text| text.trim().parse().ok()).unwrap_or(otherwise)
+            // They are integers of 32 bits in the kernel.
+            text.and_then(|text| text.trim().parse().ok()).unwrap_or(otherwise).min(u32::MAX.into())
         };
         let small = |name: &str, otherwise: u32| u32::try_from(value(name, otherwise.into())).unwrap_or(u32::MAX);
         // Where a kernel's sysctls were recorded and this one is not among them, the kernel has none.
@@ -122,9 +123,9 @@ impl Settings {
     /// until they reach the largest RTO; in milliseconds.
     pub(super) fn modelled_ms(&self, boundary: u32, base: u64, rto_max: u64) -> u64 {
         let doublings = (rto_max / base.max(1)).max(1).ilog2();
-        let doubled = ((2u64 << boundary.min(doublings)) - 1) * base;
-        let linear = u64::from(boundary.saturating_sub(doublings)) * rto_max;
-        (doubled + linear) * self.tick_ns / 1_000_000
+        let doubled = ((2u64 << boundary.min(doublings)) - 1).saturating_mul(base);
+        let linear = u64::from(boundary.saturating_sub(doublings)).saturating_mul(rto_max);
+        doubled.saturating_add(linear).saturating_mul(self.tick_ns) / 1_000_000
     }
 }
 

@@ -171,7 +171,7 @@ pub struct Due {
 /// whatever came in between: the first of them says of what length.
 pub fn armed_until_then(evidence: &Evidence, last: usize) -> Option<Due> {
     // A program reckons in milliseconds, and reads its clock some time before it waits.
-    const SAME_NS: i64 = 6_000_000;
+    const SAME_NS: u64 = 6_000_000;
     let (last_call, due) = (&evidence.calls[last], |call: &Call, ns: u64| call.entry_ns.saturating_add_unsigned(ns));
     let left_ns = last_call.timeout_ns()??;
     let due_ns = due(last_call, left_ns);
@@ -179,11 +179,11 @@ pub fn armed_until_then(evidence: &Evidence, last: usize) -> Option<Due> {
         evidence.calls[..=last].iter().filter(|call| call.tid == last_call.tid && call.name == last_call.name);
     let mut until_then = of_thread.filter_map(|call| {
         let armed_ns = call.timeout_ns().flatten()?;
-        ((due(call, armed_ns) - due_ns).abs() <= SAME_NS).then_some((call.entry_ns, armed_ns))
+        (due(call, armed_ns).abs_diff(due_ns) <= SAME_NS).then_some((call.entry_ns, armed_ns))
     });
     let (begun_ns, armed_ns) = until_then.next().filter(|(_, armed_ns)| left_ns < armed_ns / 10 * 9)?;
     let is_chosen = armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS);
-    Some(Due { begun_ns, armed_ns: if is_chosen { armed_ns } else { asked_for(due_ns - begun_ns) } })
+    Some(Due { begun_ns, armed_ns: if is_chosen { armed_ns } else { asked_for(due_ns.saturating_sub(begun_ns)) } })
 }
 
 /// The length somebody asked for, from what was measured: the roundest one that explains it.

@@ -80,5 +80,7 @@ pub fn read(path: &Path) -> io::Result<Evidence> {
         let found = versioned.format_version;
         return Err(wrong(format!("evidence of format {found}; this workbench reads {EVIDENCE_FORMAT_VERSION}")));
     }
-    serde_json::from_slice(&text).map_err(|e| wrong(format!("not evidence: {e}")))
+    let evidence: Evidence = serde_json::from_slice(&text).map_err(|e| wrong(format!("not evidence: {e}")))?;
+    evidence.check().map_err(|e| wrong(format!("not evidence: {e}")))?;
+    Ok(evidence)
 }

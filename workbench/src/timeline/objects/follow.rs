@@ -8,7 +8,7 @@ use super::object::{Fired, Kind, Object, ObjectId, Objects, Ready};
 use super::options::note_option;
 use super::rings::Rings;
 use super::tables::Tables;
-use crate::evidence::{Call, Evidence, SocketAddress};
+use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
 impl Objects {
     /// Walks over all calls.
@@ -24,6 +24,7 @@ impl Objects {
             },
             tables: Tables::new(evidence),
             rings: Rings::default(),
+            sets: Vec::new(),
             t_ns: 0,
         };
         for step in evidence.steps() {
@@ -41,6 +42,8 @@ struct Walk<'a> {
     objects: Objects,
     tables: Tables<'a>,
     rings: Rings,
+    /// Epoll sets that something was put into.
+    sets: Vec<ObjectId>,
     /// The moment that the walk has come to.
     t_ns: i64,
 }
@@ -49,7 +52,7 @@ impl Walk<'_> {
     fn come_to(&mut self, t_ns: i64) {
         self.t_ns = t_ns;
         for (object, at_ns) in self.tables.come_to(t_ns) {
-            self.objects.all[object].released = Some((at_ns, None));
+            self.gone(object, (at_ns, None));
         }
     }
 
@@ -72,7 +75,30 @@ impl Walk<'_> {
 
     fn release(&mut self, call: &Call, fd: i32) {
         if let Some(object) = self.tables.close((call.pid, fd)) {
-            self.objects.all[object].released = Some((self.t_ns, Some(call.tid)));
+            self.gone(object, (self.t_ns, Some(call.tid)));
+        }
+    }
+
+    /// With its last descriptor an object is gone from all epoll sets (epoll(7), Q6).
+    fn gone(&mut self, object: ObjectId, released: (i64, Option<u32>)) {
+        self.objects.all[object].released = Some(released);
+        for set in &self.sets {
+            self.objects.all[*set].watched.retain(|(_, watched)| *watched != object);
+        }
+    }
+
+    fn release_range(&mut self, call: &Call) {
+        let number = |arg: &Arg| match arg {
+            Arg::Fd(fd) => Some(i64::from(*fd)),
+            Arg::Int(n) => Some(*n),
+            _ => None,
+        };
+        let ends: Vec<i64> = call.args.iter().filter_map(number).collect();
+        let &[first, last, ..] = ends.as_slice() else { return };
+        if !call.has_symbol("CLOSE_RANGE_CLOEXEC") {
+            let within =
+                self.tables.numbers(call.pid).into_iter().filter(|fd| (first..=last).contains(&i64::from(*fd)));
+            within.for_each(|fd| self.release(call, fd));
         }
     }
 
@@ -83,10 +109,16 @@ impl Walk<'_> {
             let mut rings = std::mem::take(&mut self.rings);
             rings.submit(index, call, |fd| self.object(call, fd, index));
             self.rings = rings;
+            for submission in call.ring_submissions().filter(|s| s.operation == "IORING_OP_CONNECT") {
+                if let (Some(fd), Some(to)) = (submission.fd(), submission.address()) {
+                    let id = self.object(call, fd, index);
+                    self.objects.all[id].remote = to.inet();
+                }
+            }
         }
         let Some(id) = self.objects.first_of(index) else { return };
         if self.objects.all[id].kind == Kind::Epoll {
-            let watched = self.objects.all[id].watched.values().copied().collect();
+            let watched = self.objects.all[id].watched.iter().map(|(_, id)| *id).collect();
             self.objects.in_set.insert(index, watched);
         }
         match call.name.as_str() {
@@ -122,9 +154,10 @@ impl Walk<'_> {
         match (call.name.as_str(), call.fd()) {
             ("epoll_ctl", Some(fd)) if call.value().is_some() => self.watch(call, fd, index),
             ("close", Some(fd)) => self.release(call, fd),
+            ("close_range", _) if call.value().is_some() => self.release_range(call),
             ("execve" | "execveat", _) if call.error().is_none() => {
                 for object in self.tables.exec(call.pid) {
-                    self.objects.all[object].released = Some((self.t_ns, Some(call.tid)));
+                    self.gone(object, (self.t_ns, Some(call.tid)));
                 }
             }
             _ => {}
@@ -183,22 +216,30 @@ impl Walk<'_> {
         let (set, id) = (self.object(call, set, index), self.object(call, target, index));
         self.objects.all[set].kind = Kind::Epoll;
         let watched = &mut self.objects.all[set].watched;
-        if call.has_symbol("EPOLL_CTL_DEL") {
-            watched.retain(|_, object| *object != id);
-        } else {
-            watched.insert(data, id);
+        if !call.has_symbol("EPOLL_CTL_ADD") {
+            watched.retain(|(_, object)| *object != id);
+        }
+        if !call.has_symbol("EPOLL_CTL_DEL") {
+            watched.push((data, id));
+        }
+        if !self.sets.contains(&set) {
+            self.sets.push(set);
         }
     }
 
     fn ready(&self, index: usize, call: &Call) -> Vec<Ready> {
         let roles = &self.objects.roles[index];
         let set = roles.first().map(|(_, id)| &self.objects.all[*id]).filter(|object| object.kind == Kind::Epoll);
-        let object = |named: i64| match set {
-            Some(set) => set.watched.get(&named).copied(),
-            None => roles.iter().find(|(fd, _)| i64::from(*fd) == named).map(|(_, id)| *id),
+        let named = |named: i64| -> Vec<ObjectId> {
+            match set {
+                Some(set) => set.watched.iter().filter(|(data, _)| *data == named).map(|(_, id)| *id).collect(),
+                None => roles.iter().find(|(fd, _)| i64::from(*fd) == named).map(|(_, id)| *id).into_iter().collect(),
+            }
         };
         let found = call.ready().into_iter();
-        found.filter_map(|(named, is_error)| Some(Ready { object: object(named)?, named, is_error })).collect()
+        found
+            .flat_map(|(n, is_error)| named(n).into_iter().map(move |object| Ready { object, named: n, is_error }))
+            .collect()
     }
 
     /// A timerfd that was ready, or was read.

@@ -28,7 +28,8 @@ pub struct Object {
     /// Where a timerfd was armed last: call and value, as far as the walk has come.
     pub(super) armed: Option<(usize, u64)>,
     /// What an epoll set watches: what the program gave with it, and the object; as far as the walk has come.
-    pub(super) watched: BTreeMap<i64, ObjectId>,
+    /// Two may have the same.
+    pub(super) watched: Vec<(i64, ObjectId)>,
 }
 
 impl Object {
@@ -41,7 +42,7 @@ impl Object {
             options: Options::default(),
             released: None,
             armed: None,
-            watched: BTreeMap::new(),
+            watched: Vec::new(),
         }
     }
 }

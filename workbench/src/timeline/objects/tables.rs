@@ -81,6 +81,11 @@ impl<'a> Tables<'a> {
         self.open.range((pid, i32::MIN)..=(pid, i32::MAX)).map(|((_, fd), entry)| (*fd, *entry))
     }
 
+    /// The descriptors that a process has.
+    pub(super) fn numbers(&self, pid: u32) -> Vec<i32> {
+        self.of(pid).map(|(fd, _)| fd).collect()
+    }
+
     /// The object behind a descriptor.
     pub(super) fn get(&self, key: (u32, i32)) -> Option<ObjectId> {
         self.open.get(&key).map(|entry| entry.object)

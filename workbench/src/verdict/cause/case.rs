@@ -1,5 +1,8 @@
 //! A run as the search for its cause sees it: the evidence, and what was made from it once.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use super::happenings::{Happening, happenings};
 use crate::evidence::{Evidence, TcpSocket};
 use crate::timeline::objects::{Kind, ObjectId, Objects};
@@ -19,6 +22,9 @@ pub struct Case<'a> {
     pub names: Names<'a>,
     sockets: Sockets,
     flows: Flows,
+    /// What the search has asked about already. It ends with the first answer, so whatever is in here had none: two
+    /// threads that wake each other are asked once each, and not once for every way from one to the other.
+    asked: RefCell<BTreeSet<(i64, u32, Option<usize>)>>,
 }
 
 impl<'a> Case<'a> {
@@ -26,7 +32,7 @@ impl<'a> Case<'a> {
     pub fn new(evidence: &'a Evidence, flights: &'a [Flight]) -> Self {
         let Index { names, objects, sockets, flows } = Index::new(evidence, flights);
         let happenings = happenings(evidence, &objects);
-        Self { evidence, flights, objects, happenings, names, sockets, flows }
+        Self { evidence, flights, objects, happenings, names, sockets, flows, asked: RefCell::default() }
     }
 
     /// The host that the command runs in.
@@ -34,19 +40,33 @@ impl<'a> Case<'a> {
         &self.evidence.plan.command.host
     }
 
+    /// Notes that the search asks what lies behind a happening; false if it has asked before.
+    pub fn ask(&self, happening: &Happening) -> bool {
+        self.asked.borrow_mut().insert((happening.t_ns, happening.tid, happening.call))
+    }
+
+    /// The call that began a socket's connection: a later `connect` to the same place only asks how it came out
+    /// (connect(2), EALREADY and EISCONN).
+    pub fn connect(&self, id: ObjectId) -> Option<usize> {
+        let last = self.objects.get(id).connect?;
+        let begun = self.evidence.calls[last].fd().and_then(|fd| self.sockets.of(last, fd));
+        Some(begun.map_or(last, |connection| self.sockets.connections[connection].call))
+    }
+
     /// The flow of a socket: its number, and whether the socket is its server's end.
     pub fn flow(&self, id: ObjectId) -> Option<(usize, bool)> {
         let object = self.objects.get(id);
-        if let Some(connect) = object.connect.filter(|_| object.kind == Kind::Tcp) {
+        if let Some(connect) = self.connect(id).filter(|_| object.kind == Kind::Tcp) {
             let connection = self.sockets.begun_by(connect)?;
             return Some((self.flows.of_connection(connection)?, false));
         }
         let remote = object.remote?;
-        let flow = self.flows.find(|flow| match object.kind {
-            Kind::Tcp => flow.is_tcp && flow.client == remote,
-            _ => !flow.is_tcp && flow.server == remote,
-        })?;
-        Some((flow, object.kind == Kind::Tcp))
+        let is_tcp = object.kind == Kind::Tcp;
+        let is_server = is_tcp && self.evidence.calls[object.made_by].name.starts_with("accept");
+        let flow = self
+            .flows
+            .find(|flow| flow.is_tcp == is_tcp && remote == if is_server { flow.client } else { flow.server })?;
+        Some((flow, is_server))
     }
 
     /// What a reader calls a socket's other end: `server:80`.
@@ -80,11 +100,12 @@ impl<'a> Case<'a> {
         let remote = self.objects.get(id).remote;
         let about = |flight: &'a Flight| match &flight.content {
             Content::Icmp { kind, about: Some(quoted) } => {
-                let is_flow = flow.is_some() && self.flows.quoted(quoted) == flow;
-                let is_place =
-                    remote.is_some_and(|remote| quoted.to == remote.ip() && quoted.dport == Some(remote.port()));
+                let is_ours = match (flow, self.flows.quoted(quoted)) {
+                    (Some(flow), Some(quoted)) => flow == quoted,
+                    _ => remote.is_some_and(|remote| quoted.to == remote.ip() && quoted.dport == Some(remote.port())),
+                };
                 let at = flight.arrived_ns?;
-                ((is_flow || is_place) && (from_ns..=t_ns).contains(&at)).then_some((flight, kind.as_str()))
+                (is_ours && (from_ns..=t_ns).contains(&at)).then_some((flight, kind.as_str()))
             }
             _ => None,
         };

@@ -25,9 +25,11 @@ pub fn gave_up(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy
     let heard_ns = case.last_arrived(id, t_ns, |_| true).and_then(|flight| flight.arrived_ns);
     let first_ns = unanswered.first().map(|flight| flight.t_ns()).or(start_ns);
     let (mechanism, armed_at_ns, armed_for_ns) = match (user_timeout, kind) {
-        (Some((ms, _)), TimerKind::Keepalive) => (Mechanism::UserTimeout, heard_ns, Some(ms * 1_000_000)),
-        (Some((ms, _)), TimerKind::Probe) => (Mechanism::UserTimeout, start_ns.or(heard_ns), Some(ms * 1_000_000)),
-        (Some((ms, _)), _) => (Mechanism::UserTimeout, first_ns, Some(ms * 1_000_000)),
+        (Some((ms, _)), TimerKind::Keepalive) => (Mechanism::UserTimeout, heard_ns, Some(ms.saturating_mul(1_000_000))),
+        (Some((ms, _)), TimerKind::Probe) => {
+            (Mechanism::UserTimeout, start_ns.or(heard_ns), Some(ms.saturating_mul(1_000_000)))
+        }
+        (Some((ms, _)), _) => (Mechanism::UserTimeout, first_ns, Some(ms.saturating_mul(1_000_000))),
         (None, TimerKind::Keepalive) => (Mechanism::Keepalive, heard_ns, nominal_ns),
         (None, TimerKind::Probe) => (Mechanism::Persist, heard_ns, nominal_ns),
         (None, _) => (Mechanism::Retransmissions, first_ns, nominal_ns),

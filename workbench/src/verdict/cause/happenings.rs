@@ -93,7 +93,7 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
         "rt_sigtimedwait" => match call.error() {
             Some("EAGAIN") => ran_out(objects, index, call),
             Some(_) => None,
-            None => taken(evidence, call),
+            None => Some(taken(evidence, call, t_ns)),
         },
         "restart_syscall" => resumed(evidence, objects, index, call),
         "wait4" | "waitid" => child(call),
@@ -146,11 +146,16 @@ fn is_over(call: &Call, t_ns: i64) -> bool {
     call.timeout_ns().flatten().is_some_and(is_after) && call.value().is_some()
 }
 
+/// What a reader knows a wait by: the call's name, and for what goes through a ring the ring's.
+pub fn waited_in(call: &Call) -> &str {
+    if call.name == "io_uring_enter" { "io_uring" } else { &call.name }
+}
+
 /// A call's own timeout ran out.
 fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<What> {
     let armed_for_ns = call.timeout_ns()??;
     Some(What::RanOut(RanOut {
-        mechanism: Mechanism::Wait(if call.name == "io_uring_enter" { "io_uring".into() } else { call.name.clone() }),
+        mechanism: Mechanism::Wait(waited_in(call).to_owned()),
         armed_at_ns: call.entry_ns,
         armed_for_ns,
         armed_by: index,
@@ -182,20 +187,22 @@ fn child(call: &Call) -> Option<What> {
 }
 
 /// A signal that was waited for instead of being delivered.
-fn taken(evidence: &Evidence, call: &Call) -> Option<What> {
-    let is_timer = call.args.iter().any(|arg| match arg {
-        Arg::Struct(members) => members.iter().any(|(_, v)| matches!(v, Arg::Symbol(s) if s == "SI_TIMER")),
-        _ => false,
+fn taken(evidence: &Evidence, call: &Call, t_ns: i64) -> What {
+    let code = call.args.iter().find_map(|arg| match arg {
+        Arg::Struct(members) => members.iter().find_map(|(name, value)| match value {
+            Arg::Symbol(code) if name == "si_code" => Some(code.as_str()),
+            _ => None,
+        }),
+        _ => None,
     });
-    let is_alarm = call.has_symbol("[ALRM") || call.value() == Some(i64::from(libc::SIGALRM));
-    let arms: &[&str] = if is_timer {
-        &["timer_settime"]
-    } else if is_alarm {
-        &["alarm", "setitimer"]
-    } else {
-        &[]
+    // Without `siginfo_t` there is only the signal's number.
+    let is_kernel_s = code.is_none_or(|code| code == "SI_KERNEL");
+    let arms: &[&str] = match call.value() {
+        _ if code == Some("SI_TIMER") => &["timer_settime"],
+        Some(signal) if signal == i64::from(libc::SIGALRM) && is_kernel_s => &["alarm", "setitimer"],
+        _ => &[],
     };
-    Some(armed(evidence, call.pid, arms, call.entry_ns.max(call.exit_ns?)).map_or(What::Woken, What::RanOut))
+    armed(evidence, call.pid, arms, t_ns).map_or(What::Woken, What::RanOut)
 }
 
 /// A wait that was stopped and taken up again: what is left of it counts with its beginning.
@@ -210,18 +217,22 @@ fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) ->
     }
 }
 
+/// Calls that SO_SNDTIMEO bounds (socket(7)).
+const SENDING: [&str; 7] = ["connect", "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile"];
+
 /// A call on one descriptor that may have blocked.
 fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
     let id = objects.first_of(index)?;
     let object = objects.get(id);
     let took_ns = t_ns - call.entry_ns;
-    let is_sending = matches!(call.name.as_str(), "connect" | "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
+    let is_sending = SENDING.contains(&call.name.as_str());
     let (name, mechanism) = match is_sending {
         true => (Name::SendTimeout, Mechanism::SendTimeout),
         false => (Name::ReceiveTimeout, Mechanism::ReceiveTimeout),
     };
-    // Never early by more than a jiffy, which is 10 ms at most.
-    let set = object.options.at(name, index).filter(|(ns, _)| took_ns.saturating_add(10_000_000) >= *ns as i64);
+    // Never early by more than a jiffy, which is 10 ms at most; what found nothing at once did not wait.
+    let is_over = |ns: u64| took_ns >= i64::try_from(ns.saturating_sub(10_000_000).max(ns / 2)).unwrap_or(i64::MAX);
+    let set = object.options.at(name, index).filter(|(ns, _)| is_over(*ns));
     let found_nothing = matches!(call.error(), Some("EAGAIN" | "EINPROGRESS" | "EALREADY"));
     match (set, found_nothing) {
         (Some((armed_for_ns, _)), true) => {
@@ -257,12 +268,13 @@ fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happe
 
 /// The newest timer that one of these calls armed in a process before `t_ns`, and that was due by then.
 fn armed(evidence: &Evidence, pid: u32, arms: &[&str], t_ns: i64) -> Option<RanOut> {
-    let of_process = |call: &(usize, &Call)| call.1.pid == pid && call.1.entry_ns <= t_ns;
-    let mut armed = evidence.calls.iter().enumerate().rev().filter(of_process).filter_map(|(index, call)| {
-        let (ns, _) = arms.contains(&call.name.as_str()).then(|| call.timer_setting()).flatten()?;
-        (ns > 0).then_some((index, call, ns))
-    });
-    let (armed_by, call, armed_for_ns) = armed.next()?;
+    let (armed_by, call, armed_for_ns) = evidence.calls.iter().enumerate().rev().find_map(|(index, call)| {
+        let is_ours = call.pid == pid && call.entry_ns <= t_ns && arms.contains(&call.name.as_str());
+        let (ns, _) = call.timer_setting().filter(|(ns, _)| is_ours && *ns > 0 && call.error().is_none())?;
+        // A jiffy early at most: the clocks that stamp calls and signals are one.
+        let due_ns = call.entry_ns.saturating_add_unsigned(ns);
+        (due_ns <= t_ns.saturating_add(10_000_000)).then_some((index, call, ns))
+    })?;
     let name = if call.name == "timer_settime" { "timer_create" } else { &call.name };
     let mechanism = Mechanism::Timer(name.to_owned());
     Some(RanOut { mechanism, armed_at_ns: call.entry_ns, armed_for_ns, armed_by, waited_for: Vec::new() })

@@ -39,7 +39,8 @@ pub fn established_ns(case: &Case<'_>, id: ObjectId, t_ns: i64) -> Option<i64> {
 
 /// What a program set on a socket, as the kernel's arithmetic takes it.
 pub fn socket_options(case: &Case<'_>, id: ObjectId) -> SocketOptions {
-    let last = |name| case.objects.get(id).options.last(name).map(|(value, _)| value);
+    // They are integers of 32 bits (tcp(7)).
+    let last = |name| case.objects.get(id).options.last(name).map(|(value, _)| value.min(u32::MAX.into()));
     SocketOptions {
         syn_count: last(Name::SynCount).and_then(|n| u32::try_from(n).ok()),
         user_timeout_ms: last(Name::UserTimeout),
@@ -53,7 +54,7 @@ pub fn socket_options(case: &Case<'_>, id: ObjectId) -> SocketOptions {
 
 /// What the kernel computes for a connect that nobody answers, and when it began.
 pub fn connect_prediction(case: &Case<'_>, id: ObjectId) -> Option<(Prediction, i64)> {
-    let connect = case.objects.get(id).connect?;
+    let connect = case.connect(id)?;
     let settings = Settings::of(case.evidence, case.host())?;
     let begun_ns = case.evidence.calls[connect].entry_ns;
     let syn = case.packets(id).find(|(flight, is_ours)| *is_ours && tcp_flags::of(flight) & (SYN | ACK) == SYN);
@@ -64,7 +65,7 @@ pub fn connect_prediction(case: &Case<'_>, id: ObjectId) -> Option<(Prediction, 
 
 fn connecting(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
     let object = case.objects.get(id);
-    let connect = object.connect.unwrap_or(call);
+    let connect = case.connect(id).unwrap_or(call);
     let user_timeout = object.options.at(Name::UserTimeout, connect);
     let syns: Vec<&Flight> =
         case.packets(id).filter(|(f, is_ours)| *is_ours && tcp_flags::of(f) & SYN != 0).map(|p| p.0).collect();
@@ -72,7 +73,7 @@ fn connecting(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy 
     let prediction = connect_prediction(case, id);
     let armed_at_ns = syns.first().map_or(case.evidence.calls[connect].entry_ns, |flight| flight.t_ns());
     let (mechanism, armed_for_ns) = match user_timeout {
-        Some((ms, _)) => (Mechanism::UserTimeout, Some(ms * 1_000_000)),
+        Some((ms, _)) => (Mechanism::UserTimeout, Some(ms.saturating_mul(1_000_000))),
         None => (Mechanism::SynRetries, prediction.as_ref().map(|(p, _)| p.nominal_ns())),
     };
     let asked = asked_neighbour(case, armed_at_ns, t_ns).filter(|_| syns.is_empty());
@@ -108,8 +109,14 @@ fn connecting(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy 
 /// The neighbour questions of the command's host in a span, which nobody answered.
 pub fn asked_neighbour<'a>(case: &Case<'a>, from_ns: i64, to_ns: i64) -> Option<Vec<&'a Flight>> {
     let ours = |f: &&Flight| f.from == case.host() && (from_ns..=to_ns).contains(&f.t_ns());
+    let is_told = |wanted: &std::net::IpAddr| {
+        case.flights.iter().filter(|f| (from_ns..=to_ns).contains(&f.t_ns())).any(|f| match &f.content {
+            Content::Arp { is_request, target } => !is_request && target == wanted,
+            _ => false,
+        })
+    };
     let questions = case.flights.iter().filter(ours).filter(|f| match &f.content {
-        Content::Arp { is_request, .. } => *is_request,
+        Content::Arp { is_request, target } => *is_request && !is_told(target),
         Content::Icmp { kind, .. } => kind.contains("neighbo") && kind.contains("solicitation"),
         _ => false,
     });
@@ -131,8 +138,7 @@ fn neighbour_prediction(case: &Case<'_>, id: ObjectId, first: Option<&Flight>) -
 
 /// ARP or neighbour discovery got no answer.
 pub fn no_neighbour(case: &Case<'_>, id: ObjectId, call: usize, t_ns: i64) -> EndedBy {
-    let object = case.objects.get(id);
-    let connect = object.connect.unwrap_or(object.made_by);
+    let connect = case.connect(id).unwrap_or(case.objects.get(id).made_by);
     let armed_at_ns = case.evidence.calls[connect].entry_ns;
     let asked = asked_neighbour(case, armed_at_ns, t_ns).unwrap_or_default();
     let took = seconds(t_ns - armed_at_ns);

@@ -8,6 +8,8 @@ mod kernel;
 mod network;
 mod next;
 mod resolver;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod waits;
 mod words;

@@ -46,7 +46,9 @@ fn told(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns: i64) -> 
         if call.pid != happening.pid || !is_in_time {
             continue;
         }
-        let of_ring = case.objects.completed(index).iter().filter(|completed| completed.op.object == Some(id));
+        // What limits an operation says nothing of its socket: ECANCELED is that it was not needed.
+        let of_ring = case.objects.completed(index).iter();
+        let of_ring = of_ring.filter(|completed| completed.op.object == Some(id) && completed.op.timeout_ns.is_none());
         if let Some(errno) = of_ring.filter_map(|completed| completed.error.clone()).next_back() {
             told.error = Some((errno, index));
         }
@@ -92,7 +94,17 @@ fn said(call: &Call) -> Option<Said> {
 fn failed(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) -> EndedBy {
     let begun_ns = begun_ns(case, id, call);
     let told = EvidenceRef::Call(call);
-    let icmp = case.icmp_about(id, begun_ns, t_ns).filter(|_| errno != "ETIMEDOUT");
+    // No ICMP error becomes one of these (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
+    let is_tcp_s_own = matches!(errno, "ETIMEDOUT" | "ECONNRESET" | "EPIPE");
+    let icmp = case.icmp_about(id, begun_ns, t_ns).filter(|_| !is_tcp_s_own);
+    // On a connection that is there it ends nothing; when the retries are used up it stands in for ETIMEDOUT
+    // (sk_err_soft, tcp_write_err in net/ipv4/tcp_timer.c; RFC 1122, 4.2.3.9).
+    let is_soft = matches!(errno, "EHOSTUNREACH" | "ENETUNREACH" | "ENOPROTOOPT" | "EACCES" | "EPROTO");
+    if is_soft && case.objects.get(id).kind == Kind::Tcp && kernel::is_established(case, id, t_ns) {
+        let mut found = kernel::timed_out(case, id, call, t_ns);
+        found.evidence.extend(icmp.into_iter().flat_map(|(flight, _)| seen(flight)));
+        return found;
+    }
     // A kernel whose neighbour does not answer sends the error to itself (ipv4_link_failure, net/ipv4/route.c).
     let is_own = icmp.is_some_and(|(flight, _)| flight.from == case.host() && flight.to == case.host());
     if is_own && kernel::asked_neighbour(case, begun_ns, t_ns).is_some() {
@@ -121,8 +133,8 @@ fn failed(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) ->
 
 /// When what failed had begun: the connect, else the socket.
 fn begun_ns(case: &Case<'_>, id: ObjectId, call: usize) -> i64 {
-    let object = case.objects.get(id);
-    case.evidence.calls[object.connect.unwrap_or(object.made_by).min(call)].entry_ns
+    let begun = case.connect(id).unwrap_or(case.objects.get(id).made_by);
+    case.evidence.calls[begun.min(call)].entry_ns
 }
 
 /// A packet had the last word.

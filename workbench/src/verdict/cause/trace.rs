@@ -1,10 +1,11 @@
 //! Backwards from an end to its cause: the last thing that let the process go on, and what lies behind that.
 
 use super::case::Case;
-use super::happenings::{Happening, What};
+use super::happenings::{Happening, RanOut, What};
 use super::kernel::orphaned;
 use super::network::{came_back, plain};
 use super::waits::{alarmed, gave_up};
+use crate::evidence::{Arg, Call};
 use crate::timeline::EvidenceRef;
 use crate::timeline::objects::{Kind, ObjectId};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
@@ -19,34 +20,64 @@ const HANDED_ON_NS: i64 = 50_000_000;
 /// Steps back at most: from a process to the one that ended it, from a thread to the one that woke it.
 const DEPTH: usize = 16;
 
+/// A signal's delivery, among what happened.
+struct Delivered<'a> {
+    happening: &'a Happening,
+    /// Index into the evidence.
+    index: usize,
+    /// The timer that sent it, if one did.
+    timer: Option<&'a RanOut>,
+}
+
+impl<'a> Delivered<'a> {
+    fn of(happening: &'a Happening) -> Option<Self> {
+        match &happening.what {
+            What::Signal(index, timer) => Some(Self { happening, index: *index, timer: timer.as_ref() }),
+            _ => None,
+        }
+    }
+}
+
 /// What ended process `pid` at `t_ns`.
 pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
     let process = case.evidence.processes.iter().find(|p| p.tid == pid)?;
     if let Some(name) = &process.killed_by {
-        let lethal = case.happenings.iter().rev().find(|h| match &h.what {
-            What::Signal(index, _) => h.pid == pid && h.t_ns <= t_ns && case.evidence.signals[*index].name == *name,
-            _ => false,
-        });
+        let of_process = case.happenings.iter().rev().filter(|h| h.pid == pid && h.t_ns <= t_ns);
+        let lethal = of_process.filter_map(Delivered::of).find(|d| case.evidence.signals[d.index].name == *name);
         return Some(match lethal {
-            Some(happening) => signalled(case, happening, depth),
+            Some(delivered) => signalled(case, &delivered, depth),
             None => killed_unseen(case, pid, name, t_ns, depth),
         });
     }
     before(case, pid, t_ns, depth)
 }
 
-/// SIGKILL shows in no stop of its victim: who sent it shows in the sender's call.
+/// SIGKILL shows in no stop of its victim: who sent it shows in the sender's call. Nor do signals that a process sends to
+/// itself count as such: SIGPIPE stands for the EPIPE that its write got (write(2)).
 fn killed_unseen(case: &Case<'_>, pid: u32, name: &str, t_ns: i64, depth: usize) -> EndedBy {
-    let sent = case.evidence.calls.iter().enumerate().rev().find(|(_, call)| {
-        let is_kill = matches!(call.name.as_str(), "kill" | "tkill" | "tgkill");
-        is_kill && call.pid != pid && call.entry_ns <= t_ns && t_ns - call.entry_ns <= HANDED_ON_NS
+    let sent = case.evidence.calls.iter().rev().find(|call| {
+        call.pid != pid && call.entry_ns <= t_ns && t_ns - call.entry_ns <= HANDED_ON_NS && is_sent_to(call, pid, name)
     });
-    let behind = sent.filter(|_| depth < DEPTH).and_then(|(_, call)| before(case, call.pid, call.entry_ns, depth + 1));
+    let behind = match sent.filter(|_| depth < DEPTH) {
+        Some(call) => before(case, call.pid, call.entry_ns, depth + 1),
+        None if name == "SIGPIPE" => before(case, pid, t_ns, depth + 1),
+        None => None,
+    };
     behind.unwrap_or_else(|| {
         let who = case.process(pid);
         let words = format!("{who} was killed by {name}");
         plain(Party::Tool, Mechanism::Signal(name.to_owned()), who, t_ns, words)
     })
+}
+
+/// Whether a call sends this signal to a process, by itself or with its group (kill(2)).
+fn is_sent_to(call: &Call, pid: u32, name: &str) -> bool {
+    let is_kill = matches!(call.name.as_str(), "kill" | "tkill" | "tgkill");
+    let target = call.args.iter().find_map(|arg| match arg {
+        Arg::Int(target) => Some(*target),
+        _ => None,
+    });
+    is_kill && call.has_symbol(name) && target.is_none_or(|target| target <= 0 || target == i64::from(pid))
 }
 
 /// What let process `pid` go on last before `t_ns`.
@@ -94,15 +125,15 @@ fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<Ende
 }
 
 fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, depth: usize) -> Option<EndedBy> {
-    if depth > DEPTH {
+    if depth > DEPTH || !case.ask(happening) {
         return None;
     }
     match &happening.what {
         What::RanOut(ran_out) => Some(gave_up(case, happening, ran_out)),
-        What::Signal(..) => Some(signalled(case, happening, depth)),
+        What::Signal(..) => Delivered::of(happening).map(|delivered| signalled(case, &delivered, depth)),
         What::Child(pid) => end_of(case, *pid, happening.t_ns, depth + 1),
         What::Woken => handed_on(case, happening, depth),
-        What::Refused(errno) => refused(case, happening, errno),
+        What::Refused(errno) => refused(case, happening, errno, limit_ns),
         What::Ready(ready) => answered(case, happening, ready, limit_ns, depth),
     }
 }
@@ -134,10 +165,16 @@ fn answered(
         })
 }
 
-/// The kernel refused a call at once, and the process did nothing more that anybody could see.
-fn refused(case: &Case<'_>, happening: &Happening, errno: &str) -> Option<EndedBy> {
+/// The kernel refused a call at once, and the process did nothing more that anybody could see: it did not get the same
+/// from another call either (a shell looks for a program in one folder after the other).
+fn refused(case: &Case<'_>, happening: &Happening, errno: &str, limit_ns: i64) -> Option<EndedBy> {
     let index = happening.call?;
     let asked = case.evidence.calls[index].name.as_str();
+    let is_got = |call: &Call| call.pid == happening.pid && call.name == asked && call.value().is_some();
+    let later = &case.evidence.calls[index + 1..];
+    if later.iter().any(|call| is_got(call) && call.entry_ns <= limit_ns) {
+        return None;
+    }
     let mechanism = match asked {
         "execve" | "execveat" => Mechanism::Exec(errno.to_owned()),
         _ => Mechanism::Refused(errno.to_owned()),
@@ -150,12 +187,11 @@ fn refused(case: &Case<'_>, happening: &Happening, errno: &str) -> Option<EndedB
 
 /// Another thread or process had news, and woke this one.
 fn handed_on(case: &Case<'_>, woken: &Happening, depth: usize) -> Option<EndedBy> {
-    let recent = case.happenings.iter().rev().filter(|h| {
-        h.tid != woken.tid
-            && h.t_ns <= woken.t_ns
-            && woken.t_ns - h.t_ns <= HANDED_ON_NS
-            && h.t_ns - h.since_ns < i64::MAX
-    });
+    let recent = case
+        .happenings
+        .iter()
+        .rev()
+        .filter(|h| h.tid != woken.tid && h.t_ns <= woken.t_ns && woken.t_ns - h.t_ns <= HANDED_ON_NS);
     let mut others = recent.filter(|h| !matches!(h.what, What::Woken | What::Refused(_)) && !is_short(h));
     others.find_map(|h| explain(case, h, woken.t_ns, depth + 1))
 }
@@ -165,23 +201,23 @@ fn is_short(happening: &Happening) -> bool {
 }
 
 /// A signal: a timer's, or another process's, which had its own reason.
-fn signalled(case: &Case<'_>, happening: &Happening, depth: usize) -> EndedBy {
-    let What::Signal(index, timer) = &happening.what else { unreachable!("only signals are asked about") };
-    let signal = &case.evidence.signals[*index];
+fn signalled(case: &Case<'_>, delivered: &Delivered<'_>, depth: usize) -> EndedBy {
+    let Delivered { happening, index, timer } = *delivered;
+    let signal = &case.evidence.signals[index];
     if let Some(timer) = timer {
         return alarmed(case, happening, timer);
     }
     let sender = signal.sender_pid.filter(|sender| *sender != signal.pid && *sender != 0);
     let behind = sender.filter(|_| depth < DEPTH).and_then(|sender| before(case, sender, happening.t_ns, depth + 1));
     if let Some(mut found) = behind {
-        found.evidence.push(EvidenceRef::Signal(*index));
+        found.evidence.push(EvidenceRef::Signal(index));
         return found;
     }
     let who = case.process(signal.pid);
     let from = sender.map_or(String::new(), |sender| format!(" from {}", case.process(sender)));
     let words = format!("{who} got {}{from}", signal.name);
     let mut found = plain(Party::Tool, Mechanism::Signal(signal.name.clone()), who, happening.t_ns, words);
-    found.evidence = vec![EvidenceRef::Signal(*index)];
+    found.evidence = vec![EvidenceRef::Signal(index)];
     found.confidence = if sender.is_some() { Confidence::Certain } else { Confidence::Likely };
     found
 }

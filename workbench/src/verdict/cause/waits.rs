@@ -1,7 +1,7 @@
 //! A wait of the program ran out: one by itself, or the last of several that kept a deadline.
 
 use super::case::Case;
-use super::happenings::{Happening, RanOut, What};
+use super::happenings::{Happening, RanOut, What, waited_in};
 use super::network::plain;
 use super::next::next;
 use super::resolver;
@@ -19,23 +19,32 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
     if let Some(found) = shared_due(case, at, ran_out) {
         return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
-    // Equal waits that add up: nobody reckoned, and how late each was is nobody's wish.
-    let are_whole = chain.iter().all(|(_, ran_out)| ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS));
-    if let (true, [_, .., (_, first)]) = (are_whole, chain.as_slice()) {
-        let asked_ns = chain.iter().map(|(_, ran_out)| ran_out.armed_for_ns).sum();
+    // Equal waits that add up: nobody reckoned, and how late each was is nobody's wish. Two attempts are two deadlines.
+    let same: Vec<&RanOut> = chain.iter().map(|(_, earlier)| *earlier).take_while(|e| is_same(ran_out, e)).collect();
+    let are_whole = same.iter().all(|ran_out| ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS));
+    if let (true, [_, .., first]) = (are_whole, same.as_slice()) {
+        let asked_ns = same.iter().fold(0, |sum: u64, ran_out| sum.saturating_add(ran_out.armed_for_ns));
         let found = kept(case, at, ran_out, first.armed_at_ns, asked_ns);
         return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
-    let is_whole = ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS) && chain.len() == 1;
+    let is_whole = ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS) && same.len() == 1;
     let is_wait = matches!(ran_out.mechanism, Mechanism::Wait(_));
     let mut found = if is_whole || !is_wait { single(case, at, ran_out) } else { deadline(case, at, ran_out, &chain) };
     found.next = next(case, &ran_out.waited_for, at.t_ns);
     found
 }
 
+/// Whether two waits were for the same: for nothing, or for something that both waited for.
+fn is_same(last: &RanOut, earlier: &RanOut) -> bool {
+    let (last, earlier) = (&last.waited_for, &earlier.waited_for);
+    (last.is_empty() && earlier.is_empty()) || earlier.iter().any(|id| last.contains(id))
+}
+
 /// The waits of one thread that ran out one after another, the last first, with nothing in between that was waited for.
 fn chain<'a>(case: &'a Case<'_>, last: &Happening) -> Vec<(&'a Happening, &'a RanOut)> {
-    let of_thread = case.happenings.iter().rev().filter(|h| h.tid == last.tid && h.t_ns <= last.t_ns);
+    // Several things may have one stamp: only what stands before the last one was before it.
+    let until_last = case.happenings.iter().rev().skip_while(|h| h.call != last.call || h.t_ns != last.t_ns);
+    let of_thread = until_last.filter(|h| h.tid == last.tid);
     let is_sleep = |ran_out: &RanOut| ran_out.waited_for.is_empty();
     let mut chain: Vec<(&Happening, &RanOut)> = Vec::new();
     for happening in of_thread {
@@ -120,9 +129,10 @@ fn deadline(case: &Case<'_>, at: &Happening, last: &RanOut, chain: &[(&Happening
         beginnings(case, at, last, chain).into_iter().filter_map(|at_ns| fit(at_ns, due_ns)).collect();
     beginnings.sort_by(|a, b| a.misfit.total_cmp(&b.misfit));
     let chain_at_ns = chain.last().map_or(last.armed_at_ns, |(_, first)| first.armed_at_ns);
-    let best = beginnings
-        .first()
-        .map_or((chain_at_ns, u64::try_from(due_ns - chain_at_ns).unwrap_or(0)), |b| (b.at_ns, b.asked_ns));
+    let best =
+        beginnings.first().map_or((chain_at_ns, u64::try_from(due_ns.saturating_sub(chain_at_ns)).unwrap_or(0)), |b| {
+            (b.at_ns, b.asked_ns)
+        });
     let rival = beginnings.iter().skip(1).find(|b| {
         let differs = b.asked_ns.abs_diff(best.1) > best.1 / 20;
         differs && b.misfit < beginnings[0].misfit * 2.0 + 0.000_5
@@ -143,11 +153,11 @@ fn beginnings(case: &Case<'_>, at: &Happening, last: &RanOut, chain: &[(&Happeni
     for id in &last.waited_for {
         let object = case.objects.get(*id);
         if matches!(object.kind, Kind::Tcp | Kind::Udp) {
-            found.extend(object.connect.map(|call| case.evidence.calls[call].entry_ns));
+            found.extend(case.connect(*id).map(|call| case.evidence.calls[call].entry_ns));
             found.push(case.evidence.calls[object.made_by].entry_ns);
         }
     }
-    let before_ns = found[0];
+    let before_ns = found.first().copied().unwrap_or(last.armed_at_ns);
     let earlier = case.happenings.iter().rev().find(|h| h.pid == at.pid && h.t_ns <= before_ns && is_answer(case, h));
     found.extend(earlier.map(|h| h.t_ns));
     found.extend(case.evidence.processes.iter().find(|p| p.tid == at.pid).map(|p| p.start_ns));
@@ -162,8 +172,9 @@ fn is_answer(case: &Case<'_>, happening: &Happening) -> bool {
 fn fit(at_ns: i64, due_ns: i64) -> Option<Beginning> {
     const GRAINS_NS: [u64; 7] =
         [60_000_000_000, 10_000_000_000, 5_000_000_000, 1_000_000_000, 500_000_000, 100_000_000, PROGRAMS_GRAIN_NS];
-    let measured_ns = u64::try_from(due_ns - at_ns).ok().filter(|ns| *ns > 0)?;
-    let asked_ns = asked_for(due_ns - at_ns);
+    let waited_ns = due_ns.saturating_sub(at_ns);
+    let measured_ns = u64::try_from(waited_ns).ok().filter(|ns| *ns > 0)?;
+    let asked_ns = asked_for(waited_ns);
     let grain_ns = GRAINS_NS.into_iter().find(|grain| asked_ns.is_multiple_of(*grain)).unwrap_or(1_000_000);
     Some(Beginning { at_ns, asked_ns, misfit: asked_ns.abs_diff(measured_ns) as f64 / grain_ns as f64 })
 }
@@ -180,7 +191,7 @@ fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns:
     let who = case.process(at.pid);
     let Mechanism::Wait(call) = &last.mechanism else { return single(case, at, last) };
     let is_wait = |h: &&Happening| {
-        let name = h.call.map(|index| case.evidence.calls[index].name.as_str());
+        let name = h.call.map(|index| waited_in(&case.evidence.calls[index]));
         h.tid == at.tid && h.t_ns >= begun_ns && h.t_ns <= at.t_ns && name == Some(call)
     };
     let waits: Vec<&Happening> = case.happenings.iter().filter(is_wait).collect();
@@ -215,7 +226,7 @@ fn resolver_gave_up(case: &Case<'_>, at: &Happening, chain: &[(&Happening, &RanO
     let asks = |ran_out: &RanOut| ran_out.waited_for.iter().any(|id| resolver::is_name_server(case, *id));
     let waits: Vec<&(&Happening, &RanOut)> = chain.iter().take_while(|(_, ran_out)| asks(ran_out)).collect();
     let armed_at_ns = waits.last().map_or(at.since_ns, |(_, first)| first.armed_at_ns);
-    let armed_for_ns: u64 = waits.iter().map(|(_, ran_out)| ran_out.armed_for_ns).sum();
+    let armed_for_ns = waits.iter().fold(0, |sum: u64, (_, ran_out)| sum.saturating_add(ran_out.armed_for_ns));
     let lengths: Vec<String> = waits.iter().rev().map(|(_, ran_out)| duration(ran_out.armed_for_ns)).collect();
     let who = case.process(at.pid);
     let words = format!(
