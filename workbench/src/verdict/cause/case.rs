@@ -1,5 +1,6 @@
 //! A run as the search for its cause sees it: the evidence, and what was made from it once.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 
 use super::happenings::{Happening, happenings};
@@ -21,6 +22,10 @@ pub struct Case<'a> {
     pub names: Names<'a>,
     sockets: Sockets,
     flows: Flows,
+    /// By flow: its packets' places in [`Self::flights`], and whether each goes to the server.
+    of_flow: Vec<Vec<(usize, bool)>>,
+    /// By object: its flow, once somebody has asked.
+    flow_of: Vec<OnceCell<Option<(usize, bool)>>>,
 }
 
 /// A segment's flags (RFC 9293, 3.1).
@@ -38,7 +43,19 @@ impl<'a> Case<'a> {
         let flows = Flows::new(evidence, flights, &sockets, &names);
         let objects = Objects::new(evidence);
         let happenings = happenings(evidence, &objects);
-        Self { evidence, flights, objects, happenings, names, sockets, flows }
+        let mut of_flow = vec![Vec::new(); flows.count()];
+        for (index, flight) in flights.iter().enumerate() {
+            if let Some((flow, to_server)) = flows.of(flight) {
+                of_flow[flow].push((index, to_server));
+            }
+        }
+        let flow_of = objects.ids().map(|_| OnceCell::new()).collect();
+        Self { evidence, flights, objects, happenings, names, sockets, flows, of_flow, flow_of }
+    }
+
+    /// What had happened by a moment, in order.
+    pub fn until(&self, t_ns: i64) -> &[Happening] {
+        &self.happenings[..self.happenings.partition_point(|h| h.t_ns <= t_ns)]
     }
 
     /// The host that the command runs in.
@@ -48,6 +65,10 @@ impl<'a> Case<'a> {
 
     /// The flow of a socket: its number, and whether the socket is its server's end.
     pub fn flow(&self, id: ObjectId) -> Option<(usize, bool)> {
+        *self.flow_of[id].get_or_init(|| self.find_flow(id))
+    }
+
+    fn find_flow(&self, id: ObjectId) -> Option<(usize, bool)> {
         let object = self.objects.get(id);
         if let Some(connect) = object.connect.filter(|_| object.kind == Kind::Tcp) {
             let connection = self.sockets.begun_by(connect)?;
@@ -70,21 +91,17 @@ impl<'a> Case<'a> {
     }
 
     /// Packets of a socket's flow, each with whether the socket sent it.
-    pub fn packets(&self, id: ObjectId) -> impl Iterator<Item = (&'a Flight, bool)> {
-        let flow = self.flow(id);
-        let of_flow = move |flight: &'a Flight| {
-            let (wanted, is_server) = flow?;
-            let (flow, to_server) = self.flows.of(flight)?;
-            (flow == wanted).then_some((flight, to_server != is_server))
-        };
-        self.flights.iter().filter_map(of_flow)
+    pub fn packets(&self, id: ObjectId) -> impl DoubleEndedIterator<Item = (&'a Flight, bool)> {
+        let (flow, is_server) = self.flow(id).unzip();
+        let packets = flow.map_or(&[][..], |flow| self.of_flow[flow].as_slice());
+        packets.iter().map(move |(index, to_server)| (&self.flights[*index], Some(*to_server) != is_server))
     }
 
     /// The last packet to a socket, not after `t_ns`, that `wanted` says is one.
     pub fn last_arrived(&self, id: ObjectId, t_ns: i64, wanted: impl Fn(&Flight) -> bool) -> Option<&'a Flight> {
         let arrived = |flight: &&Flight| flight.arrived_ns.or(flight.sent_ns).is_some_and(|at| at <= t_ns);
-        let to_us = self.packets(id).filter(|(_, is_ours)| !is_ours).map(|(flight, _)| flight);
-        to_us.filter(arrived).filter(|flight| wanted(flight)).last()
+        let to_us = self.packets(id).rev().filter(|(_, is_ours)| !is_ours).map(|(flight, _)| flight);
+        to_us.filter(arrived).find(|flight| wanted(flight))
     }
 
     /// The last ICMP error about a socket's packets that arrived between these two moments.

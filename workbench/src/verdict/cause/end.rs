@@ -4,7 +4,7 @@ use super::case::Case;
 use super::network::plain;
 use super::next::next;
 use super::objects::Kind;
-use super::trace::end_of;
+use super::trace::{Trail, end_of};
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{EndedBy, Mechanism, Party};
@@ -21,7 +21,7 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-            end_of(&case, command, t_ns, 0).unwrap_or_else(|| by_itself(&case, command, t_ns))
+            end_of(&case, command, t_ns, &mut Trail::default()).unwrap_or_else(|| by_itself(&case, command, t_ns))
         }
     }
 }

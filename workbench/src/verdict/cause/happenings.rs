@@ -1,8 +1,10 @@
 //! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
 
-use super::objects::{Kind, ObjectId, Objects, has_symbol, setting_ns};
+use super::arguments::has_symbol;
+use super::objects::{Kind, ObjectId, Objects};
 use super::options::Name;
 use super::rings;
+use super::timers::{Timers, fired_after, interval_ns};
 use crate::evidence::{Arg, Call, Evidence, Signal};
 use crate::verdict::Mechanism;
 
@@ -55,25 +57,40 @@ pub struct RanOut {
     pub waited_for: Vec<ObjectId>,
 }
 
-/// Signals that tell a process about its children, its terminal or its own scheduler: they end no wait of ours.
-const HOUSEKEEPING: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG"];
+/// Signals that tell a process about its children, its terminal or its own scheduler, or stop it for a while (signal(7)):
+/// they end no wait of ours.
+const HOUSEKEEPING: [&str; 8] =
+    ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+
+/// What the walk looks things up in.
+struct Seen<'a> {
+    evidence: &'a Evidence,
+    objects: &'a Objects,
+    timers: Timers,
+}
 
 /// Everything that happened to the command's processes, in order.
 pub fn happenings(evidence: &Evidence, objects: &Objects) -> Vec<Happening> {
-    let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(evidence, objects, index, call));
-    let signals = evidence.signals.iter().enumerate().filter_map(|(index, signal)| of_signal(evidence, index, signal));
+    let seen = &Seen { evidence, objects, timers: Timers::new(evidence) };
+    let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(seen, index, call));
+    let signals = evidence.signals.iter().enumerate().filter_map(|(index, signal)| of_signal(seen, index, signal));
     let mut all: Vec<Happening> = calls.chain(signals).collect();
     all.sort_by_key(|h| (h.t_ns, h.call));
     all
 }
 
-fn of_call(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<Happening> {
+fn of_call(seen: &Seen<'_>, index: usize, call: &Call) -> Option<Happening> {
     let t_ns = call.exit_ns?;
-    let what = what(evidence, objects, index, call, t_ns)?;
-    Some(Happening { t_ns, since_ns: call.entry_ns, pid: call.pid, tid: call.tid, call: Some(index), what })
+    let what = what(seen, index, call, t_ns)?;
+    let since_ns = match (&what, call.name.as_str()) {
+        (What::RanOut(ran_out), "restart_syscall") => ran_out.armed_at_ns,
+        _ => call.entry_ns,
+    };
+    Some(Happening { t_ns, since_ns, pid: call.pid, tid: call.tid, call: Some(index), what })
 }
 
-fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
+fn what(seen: &Seen<'_>, index: usize, call: &Call, t_ns: i64) -> Option<What> {
+    let Seen { evidence, objects, .. } = seen;
     if is_interrupted(call) {
         return None;
     }
@@ -98,7 +115,7 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
         "rt_sigtimedwait" => match call.error() {
             Some("EAGAIN") => ran_out(objects, index, call),
             Some(_) => None,
-            None => taken(evidence, index, call),
+            None => taken(seen, call),
         },
         "restart_syscall" => resumed(evidence, objects, index, call),
         "wait4" | "waitid" => child(call),
@@ -163,8 +180,14 @@ fn timerfd(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) ->
     let read = (call.name == "read" && call.value().is_some()).then(|| objects.first_of(index)).flatten();
     let mut ready = objects.ready(index).iter().copied().chain(read);
     let timer = ready.find(|id| objects.get(*id).kind == Kind::TimerFd)?;
-    let (armed_by, armed_for_ns) = objects.get(timer).armed?;
-    let armed_at_ns = evidence.calls[armed_by].entry_ns;
+    // As it was set last before this: a loop sets it anew for its next wait.
+    let set = objects.get(timer).armed.iter().rev();
+    let (armed_by, value_ns) =
+        set.copied().find(|(by, _)| evidence.calls[*by].entry_ns <= call.exit_ns.unwrap_or(call.entry_ns))?;
+    let setting = &evidence.calls[armed_by];
+    let armed_at_ns = setting.entry_ns;
+    let gone_ns = call.exit_ns.unwrap_or(call.entry_ns) - armed_at_ns;
+    let armed_for_ns = fired_after(value_ns?, interval_ns(setting), gone_ns)?;
     let waited_for = objects.waited_for(index).into_iter().filter(|id| *id != timer).collect();
     Some(RanOut { mechanism: Mechanism::Timer("timerfd".into()), armed_at_ns, armed_for_ns, armed_by, waited_for })
 }
@@ -185,30 +208,26 @@ fn child(call: &Call) -> Option<What> {
 }
 
 /// A signal that was waited for instead of being delivered.
-fn taken(evidence: &Evidence, index: usize, call: &Call) -> Option<What> {
+fn taken(seen: &Seen<'_>, call: &Call) -> Option<What> {
     let is_timer = call.args.iter().any(|arg| match arg {
         Arg::Struct(members) => members.iter().any(|(_, v)| matches!(v, Arg::Symbol(s) if s == "SI_TIMER")),
         _ => false,
     });
     let is_alarm = has_symbol(call, "[ALRM") || call.value() == Some(i64::from(libc::SIGALRM));
-    let arms: &[&str] = if is_timer {
-        &["timer_settime"]
-    } else if is_alarm {
-        &["alarm", "setitimer"]
-    } else {
-        &[]
-    };
-    Some(armed(evidence, call.pid, arms, call.entry_ns.max(call.exit_ns?)).map_or(What::Woken, |mut fired| {
-        fired.waited_for = Vec::new();
-        let _ = index;
-        What::RanOut(fired)
-    }))
+    let is_any = is_timer || is_alarm;
+    let timer = is_any.then(|| seen.timers.taken(seen.evidence, call.pid, call.exit_ns?, is_timer)).flatten();
+    Some(timer.map_or(What::Woken, What::RanOut))
 }
+
+/// Calls of a thread between an interrupted one and its resumption: those of a signal's handler, and resumptions.
+const RESTARTS: usize = 1_000;
 
 /// A wait that was stopped and taken up again: what is left of it counts with its beginning.
 fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
-    let Some(Arg::Resumes(name)) = call.args.last() else { return None };
-    let earlier = evidence.calls[..index].iter().rposition(|c| c.tid == call.tid && c.name == *name)?;
+    let of_thread = (0..index).rev().filter(|earlier| evidence.calls[*earlier].tid == call.tid);
+    let earlier = of_thread.map(|earlier| (earlier, &evidence.calls[earlier]));
+    // It may have been stopped more than once.
+    let (earlier, _) = earlier.take(RESTARTS).find(|(_, c)| c.name != "restart_syscall" && is_interrupted(c))?;
     let first = &evidence.calls[earlier];
     match call.value() {
         Some(0) => ran_out(objects, earlier, first),
@@ -253,31 +272,11 @@ fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Opt
     }
 }
 
-fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happening> {
+fn of_signal(seen: &Seen<'_>, index: usize, signal: &Signal) -> Option<Happening> {
     if HOUSEKEEPING.contains(&signal.name.as_str()) || signal.sender_pid == Some(signal.pid) {
         return None;
     }
-    let arms: &[&str] = match (signal.name.as_str(), signal.code.as_str()) {
-        ("SIGALRM", "SI_KERNEL") => &["alarm", "setitimer"],
-        (_, "SI_TIMER") => &["timer_settime"],
-        _ => &[],
-    };
-    let timer = armed(evidence, signal.pid, arms, signal.t_ns);
+    let timer = seen.timers.behind(seen.evidence, signal);
     let (t_ns, pid, tid) = (signal.t_ns, signal.pid, signal.tid);
     Some(Happening { t_ns, since_ns: t_ns, pid, tid, call: None, what: What::Signal(index, timer) })
-}
-
-/// The newest timer that one of these calls armed in a process before `t_ns`, and that was due by then.
-fn armed(evidence: &Evidence, pid: u32, arms: &[&str], t_ns: i64) -> Option<RanOut> {
-    let of_process = |call: &&(usize, &Call)| call.1.pid == pid && call.1.entry_ns <= t_ns;
-    let calls: Vec<(usize, &Call)> = evidence.calls.iter().enumerate().collect();
-    let (armed_by, call) = *calls
-        .iter()
-        .rev()
-        .filter(of_process)
-        .find(|(_, call)| arms.contains(&call.name.as_str()) && setting_ns(call).is_some())?;
-    let armed_for_ns = setting_ns(call)?;
-    let name = if call.name == "timer_settime" { "timer_create" } else { &call.name };
-    let mechanism = Mechanism::Timer(name.to_owned());
-    Some(RanOut { mechanism, armed_at_ns: call.entry_ns, armed_for_ns, armed_by, waited_for: Vec::new() })
 }

@@ -1,5 +1,6 @@
 //! From evidence to what ended the command. Reads what the recorders saw; never a command line, never a tool's name.
 
+mod arguments;
 mod case;
 mod end;
 mod established;
@@ -11,6 +12,7 @@ mod objects;
 mod options;
 mod resolver;
 mod rings;
+mod timers;
 mod trace;
 mod waits;
 mod words;

@@ -89,7 +89,7 @@ fn said(call: &Call) -> Option<Said> {
 
 /// SO_ERROR as `getsockopt` stored it: an errno's name, or `0`.
 fn socket_error(call: &Call) -> Option<String> {
-    let is_asked = super::objects::has_symbol(call, "SO_ERROR") && call.value().is_some();
+    let is_asked = super::arguments::has_symbol(call, "SO_ERROR") && call.value().is_some();
     call.args.iter().filter(|_| is_asked).find_map(|arg| match arg {
         Arg::List(list) => match list.first()? {
             Arg::Symbol(name) => Some(name.clone()),

@@ -3,12 +3,14 @@
 //! Follows descriptors through creation, `dup`, `fork` and `close`, over the calls that were recorded. It decides
 //! nothing about what they were waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 
+use super::arguments::{descriptors, epoll_data, has_symbol, inet, pair, setting_ns};
 use super::options::{Options, note_option};
 use super::rings::{Completed, Rings};
-use crate::evidence::{Arg, Call, Evidence, SocketAddress};
+use crate::evidence::{Arg, Call, Evidence};
 
 /// Number of an object.
 pub type ObjectId = usize;
@@ -26,10 +28,12 @@ pub struct Object {
     pub remote: Option<(IpAddr, u16)>,
     /// Socket options, as they were set.
     pub options: Options,
-    /// Where a timerfd was armed last: call, value.
-    pub armed: Option<(usize, u64)>,
+    /// Where a timerfd was armed or, with `None`, disarmed: call, value. In order.
+    pub armed: Vec<(usize, Option<u64>)>,
     /// What an epoll set watches: `data`, object.
     pub watched: BTreeMap<i64, ObjectId>,
+    /// The same as a list, made when it is asked for and gone when the set changes: a loop asks often.
+    listed: Option<Rc<[ObjectId]>>,
 }
 
 /// Kinds of object.
@@ -66,7 +70,9 @@ pub struct Objects {
     /// By call: what had gone through an io_uring and was done at its return.
     completed: BTreeMap<usize, Vec<Completed>>,
     /// By call that waits for an epoll set: what was in it.
-    in_set: BTreeMap<usize, Vec<ObjectId>>,
+    in_set: BTreeMap<usize, Rc<[ObjectId]>>,
+    /// By object: the calls whose first descriptor it is, in the order of their entry.
+    calls: Vec<Vec<usize>>,
 }
 
 impl Objects {
@@ -80,9 +86,10 @@ impl Objects {
                 ready: vec![Vec::new(); evidence.calls.len()],
                 completed: BTreeMap::new(),
                 in_set: BTreeMap::new(),
+                calls: Vec::new(),
             },
             open: BTreeMap::new(),
-            known: Vec::new(),
+            known: BTreeSet::new(),
             rings: Rings::default(),
         };
         let mut starts: Vec<(i64, u32)> =
@@ -98,6 +105,7 @@ impl Objects {
             walk.adopt(call.pid);
             if is_return { walk.leave(index, call) } else { walk.enter(index, call) }
         }
+        walk.objects.list_calls();
         walk.objects
     }
 
@@ -116,6 +124,20 @@ impl Objects {
         self.roles[call].first().map(|(_, id)| *id)
     }
 
+    /// The calls whose first descriptor leads to an object, in the order of their entry.
+    pub fn calls_on(&self, id: ObjectId) -> &[usize] {
+        &self.calls[id]
+    }
+
+    fn list_calls(&mut self) {
+        self.calls = vec![Vec::new(); self.all.len()];
+        for (index, roles) in self.roles.iter().enumerate() {
+            if let Some((_, id)) = roles.first() {
+                self.calls[*id].push(index);
+            }
+        }
+    }
+
     /// What was ready when a call returned.
     pub fn ready(&self, call: usize) -> &[ObjectId] {
         &self.ready[call]
@@ -129,7 +151,7 @@ impl Objects {
     /// What a call waited for: the objects behind its descriptors, for an epoll set those in it at its entry.
     pub fn waited_for(&self, call: usize) -> Vec<ObjectId> {
         match self.in_set.get(&call) {
-            Some(watched) => watched.clone(),
+            Some(watched) => watched.to_vec(),
             None => self.roles[call].iter().map(|(_, id)| *id).collect(),
         }
     }
@@ -150,17 +172,16 @@ struct Walk<'a> {
     evidence: &'a Evidence,
     objects: Objects,
     open: BTreeMap<(u32, i32), ObjectId>,
-    known: Vec<u32>,
+    known: BTreeSet<u32>,
     rings: Rings,
 }
 
 impl Walk<'_> {
     /// A process that is seen for the first time has what its parent has open.
     fn adopt(&mut self, pid: u32) {
-        if self.known.contains(&pid) {
+        if !self.known.insert(pid) {
             return;
         }
-        self.known.push(pid);
         let processes = &self.evidence.processes;
         let parent_tid = processes.iter().find(|p| p.tid == pid).map_or(0, |p| p.parent_tid);
         let Some(parent) = processes.iter().find(|p| p.tid == parent_tid).map(|p| p.pid) else { return };
@@ -183,8 +204,9 @@ impl Walk<'_> {
             made_by,
             remote: None,
             options: Options::default(),
-            armed: None,
+            armed: Vec::new(),
             watched: BTreeMap::new(),
+            listed: None,
         });
         let id = self.objects.all.len() - 1;
         self.open.insert((pid, fd), id);
@@ -202,14 +224,24 @@ impl Walk<'_> {
         }
         let Some(id) = self.objects.first_of(index) else { return };
         if self.objects.all[id].kind == Kind::Epoll {
-            let watched = self.objects.all[id].watched.values().copied().collect();
-            self.objects.in_set.insert(index, watched);
+            let set = &mut self.objects.all[id];
+            let listed = set.listed.get_or_insert_with(|| set.watched.values().copied().collect());
+            let listed = Rc::clone(listed);
+            self.objects.in_set.insert(index, listed);
         }
         match call.name.as_str() {
             "connect" => {
                 let object = &mut self.objects.all[id];
-                object.connect = Some(index);
-                object.remote = call.address().and_then(inet);
+                let remote = call.address().and_then(inet);
+                // A second call on a socket that is connecting asks how the first one came out (connect(2), EALREADY).
+                let first = object.connect.map(|first| &self.evidence.calls[first]);
+                let is_asking = object.remote == remote
+                    && first
+                        .is_some_and(|first| matches!(first.error(), Some("EINPROGRESS" | "EINTR" | "ERESTARTSYS")));
+                if !is_asking {
+                    object.connect = Some(index);
+                }
+                object.remote = remote;
                 if object.kind == Kind::Unknown && object.remote.is_some() {
                     object.kind = Kind::Tcp;
                 }
@@ -224,7 +256,7 @@ impl Walk<'_> {
             "timerfd_settime" => {
                 let object = &mut self.objects.all[id];
                 object.kind = Kind::TimerFd;
-                object.armed = setting_ns(call).map(|value| (index, value));
+                object.armed.push((index, setting_ns(call)));
             }
             "setsockopt" => note_option(&mut self.objects.all[id].options, index, call),
             _ => {}
@@ -302,6 +334,7 @@ impl Walk<'_> {
         let data = call.args.iter().find_map(epoll_data).unwrap_or(i64::from(target));
         let (set, id) = (self.object(call.pid, set, index), self.object(call.pid, target, index));
         self.objects.all[set].kind = Kind::Epoll;
+        self.objects.all[set].listed = None;
         let watched = &mut self.objects.all[set].watched;
         if has_symbol(call, "EPOLL_CTL_DEL") {
             watched.retain(|_, object| *object != id);
@@ -340,58 +373,4 @@ fn socket_kind(call: &Call) -> Kind {
         return Kind::OtherSocket;
     }
     if has_symbol(call, "SOCK_DGRAM") || has_symbol(call, "SOCK_RAW") { Kind::Udp } else { Kind::Tcp }
-}
-
-/// First expiry of a timer that a call sets; `None` if it disarms.
-pub fn setting_ns(call: &Call) -> Option<u64> {
-    let ns = call.args.iter().find_map(|arg| match arg {
-        Arg::Timer { value_ns, .. } => Some(*value_ns),
-        Arg::Timeout { ns, .. } => *ns,
-        _ => None,
-    });
-    ns.filter(|ns| *ns > 0)
-}
-
-/// `data` of epoll_ctl's `{events=EPOLLIN, data=5}`.
-fn epoll_data(arg: &Arg) -> Option<i64> {
-    let Arg::Struct(members) = arg else { return None };
-    members.iter().find_map(|(name, value)| match value {
-        Arg::Int(data) if name.starts_with("data") => Some(*data),
-        _ => None,
-    })
-}
-
-fn inet(address: &SocketAddress) -> Option<(IpAddr, u16)> {
-    match address {
-        SocketAddress::Inet { ip, port } => Some((ip.to_canonical(), *port)),
-        SocketAddress::Scoped { ip, port, .. } => Some(((*ip).into(), *port)),
-        _ => None,
-    }
-}
-
-/// Whether a constant that begins like this is among the arguments of a call.
-pub fn has_symbol(call: &Call, symbol: &str) -> bool {
-    call.args.iter().any(|arg| matches!(arg, Arg::Symbol(names) if names.split('|').any(|n| n.starts_with(symbol))))
-}
-
-fn descriptors(arg: &Arg) -> Vec<i32> {
-    match arg {
-        Arg::Fd(fd) => vec![*fd],
-        Arg::Poll(entries) => {
-            entries.iter().filter(|e| !e.events.is_empty()).filter_map(|e| i32::try_from(e.fd).ok()).collect()
-        }
-        Arg::FdSet { asked, .. } => asked.clone(),
-        _ => Vec::new(),
-    }
-}
-
-/// The two descriptors that `socketpair` or `pipe` made.
-fn pair(arg: &Arg) -> Vec<i32> {
-    let Arg::List(items) = arg else { return Vec::new() };
-    let number = |item: &Arg| match item {
-        Arg::Fd(fd) => Some(*fd),
-        Arg::Int(n) => i32::try_from(*n).ok(),
-        _ => None,
-    };
-    items.iter().filter_map(number).collect()
 }

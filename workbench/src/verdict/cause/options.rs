@@ -2,7 +2,7 @@
 
 use crate::evidence::{Arg, Call};
 
-use super::objects::has_symbol;
+use super::arguments::has_symbol;
 
 /// One option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,11 +1,15 @@
 //! Backwards from an end to its cause: the last thing that let the process go on, and what lies behind that.
 
+use std::collections::BTreeSet;
+
+use super::arguments::has_symbol;
 use super::case::Case;
 use super::happenings::{Happening, What};
 use super::kernel::orphaned;
 use super::network::{came_back, plain};
 use super::objects::{Kind, ObjectId};
 use super::waits::{alarmed, gave_up};
+use crate::evidence::{Arg, Call};
 use crate::timeline::EvidenceRef;
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -19,8 +23,32 @@ const HANDED_ON_NS: i64 = 50_000_000;
 /// Steps back at most: from a process to the one that ended it, from a thread to the one that woke it.
 const DEPTH: usize = 16;
 
+/// How many of the others' news are looked at for what woke a thread, the newest first.
+const NEWS: usize = 64;
+
+/// Where the search has been. What led nowhere once is not gone into again: threads that wake each other by turns would
+/// double the ways at every step.
+#[derive(Debug, Default)]
+pub struct Trail {
+    depth: usize,
+    tried: BTreeSet<(i64, u32, Option<usize>)>,
+}
+
+impl Trail {
+    /// One step further back, if that is not too far.
+    fn deeper<T>(&mut self, search: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth >= DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        let found = search(self);
+        self.depth -= 1;
+        found
+    }
+}
+
 /// What ended process `pid` at `t_ns`.
-pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let process = case.evidence.processes.iter().find(|p| p.tid == pid)?;
     if let Some(name) = &process.killed_by {
         let lethal = case.happenings.iter().rev().find(|h| match &h.what {
@@ -28,42 +56,77 @@ pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<Ende
             _ => false,
         });
         return Some(match lethal {
-            Some(happening) => signalled(case, happening, depth),
-            None => killed_unseen(case, pid, name, t_ns, depth),
+            Some(happening) => signalled(case, happening, trail),
+            None => killed_unseen(case, pid, name, t_ns, trail),
         });
     }
-    before(case, pid, t_ns, depth)
+    before(case, pid, t_ns, trail)
 }
 
-/// SIGKILL shows in no stop of its victim: who sent it shows in the sender's call.
-fn killed_unseen(case: &Case<'_>, pid: u32, name: &str, t_ns: i64, depth: usize) -> EndedBy {
-    let sent = case.evidence.calls.iter().enumerate().rev().find(|(_, call)| {
-        let is_kill = matches!(call.name.as_str(), "kill" | "tkill" | "tgkill");
-        is_kill && call.pid != pid && call.entry_ns <= t_ns && t_ns - call.entry_ns <= HANDED_ON_NS
-    });
-    let behind = sent.filter(|_| depth < DEPTH).and_then(|(_, call)| before(case, call.pid, call.entry_ns, depth + 1));
+/// SIGKILL shows in no stop of its victim, and what a process sends itself is no news: who sent it shows in the sender's
+/// call. SIGPIPE answers a call of the process itself (write(2), EPIPE).
+fn killed_unseen(case: &Case<'_>, pid: u32, name: &str, t_ns: i64, trail: &mut Trail) -> EndedBy {
+    let sent = case
+        .evidence
+        .calls
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(_, call)| (0..=HANDED_ON_NS).contains(&(t_ns - call.entry_ns)) && is_kill(call, pid, name));
+    let behind = match sent {
+        Some((index, call)) => {
+            let behind = trail.deeper(|trail| before(case, call.pid, call.entry_ns, trail));
+            behind.map(|mut found| {
+                found.evidence.push(EvidenceRef::Call(index));
+                found
+            })
+        }
+        None if name == "SIGPIPE" => trail.deeper(|trail| before(case, pid, t_ns, trail)),
+        None => None,
+    };
     behind.unwrap_or_else(|| {
         let who = case.process(pid);
-        let words = format!("{who} was killed by {name}");
-        plain(Party::Tool, Mechanism::Signal(name.to_owned()), who, t_ns, words)
+        let by_itself = sent.is_some_and(|(_, call)| call.pid == pid);
+        let (from, confidence) = match sent {
+            _ if by_itself => (", which it sent itself".to_owned(), Confidence::Certain),
+            Some((_, call)) => (format!(" from {}", case.process(call.pid)), Confidence::Certain),
+            None if name == "SIGKILL" => (", and nobody of the command's sent it".to_owned(), Confidence::Likely),
+            None => (String::new(), Confidence::Certain),
+        };
+        let words = format!("{who} was killed by {name}{from}");
+        let mut found = plain(Party::Tool, Mechanism::Signal(name.to_owned()), who, t_ns, words);
+        found.confidence = confidence;
+        found.evidence = sent.map(|(index, _)| EvidenceRef::Call(index)).into_iter().collect();
+        found
     })
 }
 
+/// Whether a call sends this signal to a process, or to a group that it may be in (kill(2)).
+fn is_kill(call: &Call, pid: u32, name: &str) -> bool {
+    let is_kill = matches!(call.name.as_str(), "kill" | "tkill" | "tgkill");
+    let to = call.args.first().and_then(|arg| match arg {
+        Arg::Int(to) => Some(*to),
+        _ => None,
+    });
+    is_kill && call.error().is_none() && has_symbol(call, name) && to.is_some_and(|to| to <= 0 || to == i64::from(pid))
+}
+
 /// What let process `pid` go on last before `t_ns`.
-pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let mut weak: Option<&Happening> = None;
-    for happening in case.happenings.iter().rev().filter(|h| h.pid == pid && h.t_ns <= t_ns) {
+    for happening in case.until(t_ns).iter().rev().filter(|h| h.pid == pid) {
         if let What::RanOut(_) = happening.what
             && happening.t_ns - happening.since_ns < NOTABLE_NS
         {
             weak = weak.or(Some(happening));
             continue;
         }
-        if let Some(found) = explain(case, beside(case, happening), t_ns, depth) {
+        if let Some(found) = explain(case, beside(case, happening), t_ns, trail) {
             return Some(found);
         }
     }
-    weak.and_then(|happening| explain(case, happening, t_ns, depth)).or_else(|| last_child(case, pid, t_ns, depth))
+    let weak = weak.and_then(|happening| explain(case, happening, t_ns, trail));
+    weak.or_else(|| last_child(case, pid, t_ns, trail))
 }
 
 /// Runtimes let several threads wait until one moment, and one of them for the network: that one waited for what the
@@ -80,30 +143,37 @@ fn beside<'a>(case: &'a Case<'_>, happening: &'a Happening) -> &'a Happening {
     }
     let near = |h: &&Happening| h.pid == happening.pid && (0..NOTABLE_NS).contains(&(happening.t_ns - h.t_ns));
     let as_long = |h: &&Happening| (h.t_ns - h.since_ns) * 2 > happening.t_ns - happening.since_ns;
-    case.happenings.iter().rev().filter(near).filter(as_long).find(|h| is_network(h)).unwrap_or(happening)
+    case.until(happening.t_ns)
+        .iter()
+        .rev()
+        .take_while(|h| happening.t_ns - h.t_ns < NOTABLE_NS)
+        .filter(near)
+        .filter(as_long)
+        .find(|h| is_network(h))
+        .unwrap_or(happening)
 }
 
 /// A process that waited for nothing else may have waited for a child in a way that is not recorded.
-fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let processes = case.evidence.processes.iter();
     let own: Vec<u32> = processes.clone().filter(|p| p.pid == pid).map(|p| p.tid).collect();
     let children = processes.filter(|p| p.tid == p.pid && p.pid != pid && own.contains(&p.parent_tid));
     let ended = children.filter_map(|p| Some((p.end_ns.filter(|end| *end <= t_ns)?, p.pid)));
-    let (end_ns, child) = ended.max().filter(|_| depth < DEPTH)?;
-    end_of(case, child, end_ns, depth + 1)
+    let (end_ns, child) = ended.max()?;
+    trail.deeper(|trail| end_of(case, child, end_ns, trail))
 }
 
-fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, depth: usize) -> Option<EndedBy> {
-    if depth > DEPTH {
+fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
+    if !trail.tried.insert((happening.t_ns, happening.tid, happening.call)) {
         return None;
     }
     match &happening.what {
         What::RanOut(ran_out) => Some(gave_up(case, happening, ran_out)),
-        What::Signal(..) => Some(signalled(case, happening, depth)),
-        What::Child(pid) => end_of(case, *pid, happening.t_ns, depth + 1),
-        What::Woken => handed_on(case, happening, depth),
+        What::Signal(..) => Some(signalled(case, happening, trail)),
+        What::Child(pid) => trail.deeper(|trail| end_of(case, *pid, happening.t_ns, trail)),
+        What::Woken => handed_on(case, happening, trail),
         What::Refused(errno) => refused(case, happening, errno),
-        What::Ready(ready) => answered(case, happening, ready, limit_ns, depth),
+        What::Ready(ready) => answered(case, happening, ready, limit_ns, trail),
     }
 }
 
@@ -112,7 +182,7 @@ fn answered(
     happening: &Happening,
     ready: &[ObjectId],
     limit_ns: i64,
-    depth: usize,
+    trail: &mut Trail,
 ) -> Option<EndedBy> {
     let is_network = |id: &&ObjectId| matches!(case.objects.get(**id).kind, Kind::Tcp | Kind::Udp);
     let mut found: Vec<EndedBy> =
@@ -130,7 +200,7 @@ fn answered(
             let is_internal = ready
                 .iter()
                 .any(|id| matches!(case.objects.get(*id).kind, Kind::Internal | Kind::SignalFd | Kind::Ring));
-            is_internal.then(|| handed_on(case, happening, depth)).flatten()
+            is_internal.then(|| handed_on(case, happening, trail)).flatten()
         })
 }
 
@@ -149,15 +219,12 @@ fn refused(case: &Case<'_>, happening: &Happening, errno: &str) -> Option<EndedB
 }
 
 /// Another thread or process had news, and woke this one.
-fn handed_on(case: &Case<'_>, woken: &Happening, depth: usize) -> Option<EndedBy> {
-    let recent = case.happenings.iter().rev().filter(|h| {
-        h.tid != woken.tid
-            && h.t_ns <= woken.t_ns
-            && woken.t_ns - h.t_ns <= HANDED_ON_NS
-            && h.t_ns - h.since_ns < i64::MAX
-    });
-    let mut others = recent.filter(|h| !matches!(h.what, What::Woken | What::Refused(_)) && !is_short(h));
-    others.find_map(|h| explain(case, h, woken.t_ns, depth + 1))
+fn handed_on(case: &Case<'_>, woken: &Happening, trail: &mut Trail) -> Option<EndedBy> {
+    let recent = case.until(woken.t_ns).iter().rev().take_while(|h| woken.t_ns - h.t_ns <= HANDED_ON_NS);
+    let news =
+        recent.filter(|h| h.tid != woken.tid && !matches!(h.what, What::Woken | What::Refused(_)) && !is_short(h));
+    let mut others = news.take(NEWS);
+    others.find_map(|h| trail.deeper(|trail| explain(case, h, woken.t_ns, trail)))
 }
 
 fn is_short(happening: &Happening) -> bool {
@@ -165,14 +232,14 @@ fn is_short(happening: &Happening) -> bool {
 }
 
 /// A signal: a timer's, or another process's, which had its own reason.
-fn signalled(case: &Case<'_>, happening: &Happening, depth: usize) -> EndedBy {
+fn signalled(case: &Case<'_>, happening: &Happening, trail: &mut Trail) -> EndedBy {
     let What::Signal(index, timer) = &happening.what else { unreachable!("only signals are asked about") };
     let signal = &case.evidence.signals[*index];
     if let Some(timer) = timer {
         return alarmed(case, happening, timer);
     }
     let sender = signal.sender_pid.filter(|sender| *sender != signal.pid && *sender != 0);
-    let behind = sender.filter(|_| depth < DEPTH).and_then(|sender| before(case, sender, happening.t_ns, depth + 1));
+    let behind = sender.and_then(|sender| trail.deeper(|trail| before(case, sender, happening.t_ns, trail)));
     if let Some(mut found) = behind {
         found.evidence.push(EvidenceRef::Signal(*index));
         return found;
@@ -182,6 +249,8 @@ fn signalled(case: &Case<'_>, happening: &Happening, depth: usize) -> EndedBy {
     let words = format!("{who} got {}{from}", signal.name);
     let mut found = plain(Party::Tool, Mechanism::Signal(signal.name.clone()), who, happening.t_ns, words);
     found.evidence = vec![EvidenceRef::Signal(*index)];
-    found.confidence = if sender.is_some() { Confidence::Certain } else { Confidence::Likely };
+    // A fault's code says so itself (sigaction(2), si_code).
+    let is_fault = ["SEGV_", "BUS_", "FPE_", "ILL_", "TRAP_"].iter().any(|fault| signal.code.starts_with(fault));
+    found.confidence = if sender.is_some() || is_fault { Confidence::Certain } else { Confidence::Likely };
     found
 }
