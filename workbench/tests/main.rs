@@ -19,6 +19,7 @@ mod lab;
 mod language;
 mod netem;
 mod normal;
+mod odd;
 mod phases;
 mod real_tools;
 mod rings;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         lab::trials(),
         language::trials(),
         netem::trials(),
+        odd::trials(),
         phases::trials(),
         real_tools::trials(),
         rings::trials(),

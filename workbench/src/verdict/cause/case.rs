@@ -76,10 +76,14 @@ impl<'a> Case<'a> {
         }
         let (ip, port) = object.remote?;
         let remote = SocketAddr::new(ip, port);
-        let flow = self.flows.find(|flow| match object.kind {
-            Kind::Tcp => flow.is_tcp && flow.client == remote,
-            _ => !flow.is_tcp && flow.server == remote,
-        })?;
+        // A socket's own datagrams: those sent after it was made. Another may have asked the same server before.
+        let made_ns = self.evidence.calls[object.made_by].entry_ns;
+        let datagrams =
+            |from_ns: i64| self.flows.find(|flow| !flow.is_tcp && flow.server == remote && flow.first_ns >= from_ns);
+        let flow = match object.kind {
+            Kind::Tcp => self.flows.find(|flow| flow.is_tcp && flow.client == remote),
+            _ => datagrams(made_ns).or_else(|| datagrams(i64::MIN)),
+        }?;
         Some((flow, object.kind == Kind::Tcp))
     }
 

@@ -83,7 +83,7 @@ fn of_call(seen: &Seen<'_>, index: usize, call: &Call) -> Option<Happening> {
     let t_ns = call.exit_ns?;
     let what = what(seen, index, call, t_ns)?;
     let since_ns = match (&what, call.name.as_str()) {
-        (What::RanOut(ran_out), "restart_syscall") => ran_out.armed_at_ns,
+        (What::RanOut(RanOut { mechanism: Mechanism::Wait(_), armed_at_ns, .. }), _) => *armed_at_ns,
         _ => call.entry_ns,
     };
     Some(Happening { t_ns, since_ns, pid: call.pid, tid: call.tid, call: Some(index), what })
@@ -99,21 +99,21 @@ fn what(seen: &Seen<'_>, index: usize, call: &Call, t_ns: i64) -> Option<What> {
     }
     match call.name.as_str() {
         "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => {
-            looked(objects, index, call)
+            looked(evidence, objects, index, call)
         }
-        "nanosleep" | "clock_nanosleep" => call.value().and(ran_out(objects, index, call)),
+        "nanosleep" | "clock_nanosleep" => call.value().and(ran_out(evidence, objects, index, call)),
         "futex" | "futex_wait" | "futex_waitv" | "mq_timedreceive" | "mq_timedsend" | "semtimedop" => {
             match call.error() {
-                Some("ETIMEDOUT") => ran_out(objects, index, call),
-                Some("EAGAIN") if call.name == "semtimedop" => ran_out(objects, index, call),
+                Some("ETIMEDOUT") => ran_out(evidence, objects, index, call),
+                Some("EAGAIN") if call.name == "semtimedop" => ran_out(evidence, objects, index, call),
                 Some(_) => None,
                 None => Some(What::Woken),
             }
         }
-        "io_uring_enter" => ring(objects, index, call),
-        "recvmmsg" if is_over(call, t_ns) => ran_out(objects, index, call),
+        "io_uring_enter" => ring(evidence, objects, index, call),
+        "recvmmsg" if is_over(call, t_ns) => ran_out(evidence, objects, index, call),
         "rt_sigtimedwait" => match call.error() {
-            Some("EAGAIN") => ran_out(objects, index, call),
+            Some("EAGAIN") => ran_out(evidence, objects, index, call),
             Some(_) => None,
             None => taken(seen, call),
         },
@@ -139,18 +139,18 @@ pub fn is_interrupted(call: &Call) -> bool {
 }
 
 /// A look at descriptors. One that found nothing at once was no wait.
-fn looked(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+fn looked(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     match call.value()? {
         0 if call.timeout_ns() == Some(Some(0)) => None,
-        0 => ran_out(objects, index, call),
+        0 => ran_out(evidence, objects, index, call),
         _ => Some(What::Ready(objects.ready(index).to_vec())),
     }
 }
 
 /// What an io_uring had done: a timeout that ran out, or operations on descriptors.
-fn ring(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+fn ring(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     if call.error() == Some("ETIME") {
-        return ran_out(objects, index, call);
+        return ran_out(evidence, objects, index, call);
     }
     let completed = objects.completed(index);
     let ready: Vec<ObjectId> = completed.iter().filter_map(|completed| completed.op.object).collect();
@@ -164,15 +164,31 @@ fn is_over(call: &Call, t_ns: i64) -> bool {
 }
 
 /// A call's own timeout ran out.
-fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+fn ran_out(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     let armed_for_ns = call.timeout_ns()??;
+    let (armed_by, begun_ns) = begun(evidence, index, call);
+    let armed_for_ns = armed_for_ns + (call.entry_ns - begun_ns).unsigned_abs();
     Some(What::RanOut(RanOut {
         mechanism: Mechanism::Wait(if call.name == "io_uring_enter" { "io_uring".into() } else { call.name.clone() }),
-        armed_at_ns: call.entry_ns,
+        armed_at_ns: begun_ns,
         armed_for_ns,
-        armed_by: index,
+        armed_by,
         waited_for: objects.waited_for(index),
     }))
+}
+
+/// The call that began a wait until an instant: a signal may have ended it, and the kernel made the same call again.
+fn begun(evidence: &Evidence, index: usize, call: &Call) -> (usize, i64) {
+    let instant = |call: &Call| {
+        call.args.iter().find_map(|arg| match arg {
+            Arg::Timeout { at_ns, .. } => *at_ns,
+            _ => None,
+        })
+    };
+    let Some(at_ns) = instant(call) else { return (index, call.entry_ns) };
+    let of_thread = evidence.calls[..index].iter().enumerate().rev().filter(|(_, earlier)| earlier.tid == call.tid);
+    let same = of_thread.take_while(|(_, earlier)| is_interrupted(earlier) && instant(earlier) == Some(at_ns));
+    same.last().map_or((index, call.entry_ns), |(index, earlier)| (index, earlier.entry_ns))
 }
 
 /// A timerfd was among what was ready, or was read.
@@ -230,9 +246,9 @@ fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) ->
     let (earlier, _) = earlier.take(RESTARTS).find(|(_, c)| c.name != "restart_syscall" && is_interrupted(c))?;
     let first = &evidence.calls[earlier];
     match call.value() {
-        Some(0) => ran_out(objects, earlier, first),
+        Some(0) => ran_out(evidence, objects, earlier, first),
         Some(_) => Some(What::Ready(objects.waited_for(earlier))),
-        None => (call.error() == Some("ETIMEDOUT")).then(|| ran_out(objects, earlier, first)).flatten(),
+        None => (call.error() == Some("ETIMEDOUT")).then(|| ran_out(evidence, objects, earlier, first)).flatten(),
     }
 }
 

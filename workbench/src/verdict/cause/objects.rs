@@ -148,6 +148,11 @@ impl Objects {
         self.completed.get(&call).map_or(&[], Vec::as_slice)
     }
 
+    /// The same for all calls from this one on that found any.
+    pub fn completed_since(&self, call: usize) -> impl Iterator<Item = (usize, &[Completed])> {
+        self.completed.range(call..).map(|(index, completed)| (*index, completed.as_slice()))
+    }
+
     /// What a call waited for: the objects behind its descriptors, for an epoll set those in it at its entry.
     pub fn waited_for(&self, call: usize) -> Vec<ObjectId> {
         match self.in_set.get(&call) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::arguments::has_symbol;
-use super::case::Case;
+use super::case::{Case, FIN, RST, flags};
 use super::happenings::{Happening, What};
 use super::kernel::orphaned;
 use super::network::{came_back, plain};
@@ -185,6 +185,10 @@ fn answered(
     trail: &mut Trail,
 ) -> Option<EndedBy> {
     let is_network = |id: &&ObjectId| matches!(case.objects.get(**id).kind, Kind::Tcp | Kind::Udp);
+    let shut = ready.iter().filter(is_network).find_map(|id| shut_down(case, *id, happening));
+    if let Some(found) = shut.and_then(|(tid, t_ns)| of_thread(case, tid, t_ns, trail)) {
+        return Some(found);
+    }
     let mut found: Vec<EndedBy> =
         ready.iter().filter(is_network).filter_map(|id| came_back(case, *id, happening, limit_ns)).collect();
     // An error says more than an answer.
@@ -202,6 +206,22 @@ fn answered(
                 .any(|id| matches!(case.objects.get(*id).kind, Kind::Internal | Kind::SignalFd | Kind::Ring));
             is_internal.then(|| handed_on(case, happening, trail)).flatten()
         })
+}
+
+/// Another thread of the command shut a socket down (shutdown(2)) that this one waited for, and its peer had said
+/// nothing: which thread, and when.
+fn shut_down(case: &Case<'_>, id: ObjectId, happening: &Happening) -> Option<(u32, i64)> {
+    let has_ended = || case.last_arrived(id, happening.t_ns, |flight| flags(flight) & (FIN | RST) != 0).is_some();
+    let calls = case.objects.calls_on(id).iter().rev().map(|index| &case.evidence.calls[*index]);
+    let mut shuts = calls.filter(|call| call.name == "shutdown" && call.error().is_none());
+    let call = shuts.find(|call| (happening.since_ns..=happening.t_ns).contains(&call.entry_ns))?;
+    (call.tid != happening.tid && !has_ended()).then_some((call.tid, call.entry_ns))
+}
+
+/// What let one thread go on last.
+fn of_thread(case: &Case<'_>, tid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
+    let mut news = case.until(t_ns).iter().rev().filter(|h| h.tid == tid);
+    news.find_map(|h| trail.deeper(|trail| explain(case, h, t_ns, trail)))
 }
 
 /// The kernel refused a call at once, and the process did nothing more that anybody could see.
