@@ -32,7 +32,7 @@ const fn odd(name: &'static str, network: &'static str, command: &'static str, m
 
 const ODD: &[Entry] = &[
     // There are ways without number through what two threads told each other.
-    Entry::new("threads_that_wake_each_other", ALONE, "odd take-turns").by("tool", "exit").who("odd"),
+    Entry::new("threads_that_wake_each_other", ALONE, "odd take-turns").ends(0.0, 10.0).by("tool", "exit").who("odd"),
     odd("the_third_firing_of_a_timer", DROPPED, "odd three-firings 10.9.0.2 80", "setitimer")
         .ends(1.69, 2.0)
         .seen(&[Proof::Signal("SIGALRM")])

@@ -1,5 +1,6 @@
 //! What came back on a socket: a reset, a FIN, data, an ICMP error, or an errno of the kernel's own.
 
+use super::arguments::has_symbol;
 use super::case::{Case, FIN, RST, SYN, flags, seen};
 use super::happenings::Happening;
 use super::kernel;
@@ -164,7 +165,7 @@ fn said(call: &Call) -> Option<Said> {
 
 /// SO_ERROR as `getsockopt` stored it: an errno's name, or `0`.
 fn socket_error(call: &Call) -> Option<String> {
-    let is_asked = super::arguments::has_symbol(call, "SO_ERROR") && call.value().is_some();
+    let is_asked = has_symbol(call, "SO_ERROR") && call.value().is_some();
     call.args.iter().filter(|_| is_asked).find_map(|arg| match arg {
         Arg::List(list) => match list.first()? {
             Arg::Symbol(name) => Some(name.clone()),
@@ -225,10 +226,17 @@ fn can_mean(errno: &str, kind: &str) -> bool {
 /// Whether TCP went on after an ICMP error: on an established connection it only remembers what to say when it gives up
 /// (RFC 1122, 4.2.3.9; sk_err_soft in net/ipv4/tcp_ipv4.c).
 fn went_on(case: &Case<'_>, id: ObjectId, icmp: &Flight, t_ns: i64) -> bool {
+    if case.objects.get(id).kind != Kind::Tcp {
+        return false;
+    }
     let came_ns = icmp.arrived_ns.unwrap_or(t_ns);
-    let is_tcp = case.objects.get(id).kind == Kind::Tcp;
     let is_later = |flight: &Flight| flight.t_ns() > came_ns && flight.t_ns() <= t_ns;
-    is_tcp && case.packets(id).any(|(flight, is_ours)| is_ours && is_later(flight) && flags(flight) & RST == 0)
+    let has_sent = case.packets(id).any(|(flight, is_ours)| is_ours && is_later(flight) && flags(flight) & RST == 0);
+    // Unless it asked to be told at once (ip(7)).
+    let calls = case.objects.calls_on(id).iter().map(|index| &case.evidence.calls[*index]);
+    let mut options = calls.filter(|call| call.name == "setsockopt");
+    let is_told = options.any(|call| has_symbol(call, "IP_RECVERR") || has_symbol(call, "IPV6_RECVERR"));
+    has_sent || (kernel::is_established(case, id, came_ns) && !is_told)
 }
 
 /// When what failed had begun: the connect, else the socket.
