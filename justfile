@@ -9,10 +9,10 @@ default:
 ci:
     sh workbench/ci.sh
 
-# Run the tests whose names contain one of these words; all of them without words.
+# Run the tests whose names contain a word; all of them without one.
 [group('check')]
-test *words:
-    cargo test -- {{ words }}
+test word='':
+    cargo test -- {{ word }}
 
 # Format the source and the scenarios.
 [group('check')]

@@ -15,7 +15,8 @@ pub use self::show::{ShowArgs, TextView, View};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything agrees
-  1  something differs, an expectation fails, or (with CI set) a snapshot is missing
+  1  something differs, an expectation fails, or (with CI set) a snapshot is
+     missing
   2  the scenario or the command line is wrong
   3  the environment lacks what is needed, or every run was skipped
   4  inconclusive: the machine stalled, or a recorder lost something
@@ -156,19 +157,21 @@ pub enum Format {
 const RUN_EXAMPLES: &str = "\
 Examples:
   workbench run scenarios/syn-retries-0.kdl
-  workbench run scenarios --jobs 8               every scenario below a folder
-  workbench run scenarios --tag quick            only those tagged quick
-  workbench run x.kdl --no-snapshot              look, compare with nothing
-  workbench run x.kdl --accept                   this is how it should be
-  workbench run x.kdl --artifacts out            keep evidence, pcapng, strace text
-  workbench run x.kdl --show sockets             what ss and netstat would have printed, and when
-  workbench run x.kdl --show timeline --show calls
-  workbench run x.kdl --repeat 50 --format json  one line of JSON for each run
-  workbench run x.kdl --engine virtual           in virtual time: minutes of waiting in a fraction of a second
+  workbench run scenarios --jobs 8          every scenario below a folder
+  workbench run scenarios --tag quick       only those tagged quick
+  workbench run x.kdl --no-snapshot         look, compare with nothing
+  workbench run x.kdl --accept              this is how it should be
+  workbench run x.kdl --artifacts out       keep evidence, packets, calls, trace
+  workbench run x.kdl --show sockets        what ss and netstat would have said
+  workbench run x.kdl --show timeline --show diagram
+  workbench run x.kdl --repeat 50 --format json
+                                            one line of JSON for each run
+  workbench run x.kdl --engine virtual      minutes of waiting in no time
   workbench run x.kdl --engine virtual --horizon 30d
-                                                 does it ever end? Waits 30 days, in seconds
+                                            does it ever end? Waits 30 days
   workbench run x.kdl --engine virtual --phases 64
-                                                 the range of every wait that the kernel's timer wheel allows";
+                                            the range of every wait that the
+                                            kernel's timer wheel allows";
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -286,11 +289,13 @@ pub struct RunArgs {
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:
-  workbench compare scenarios                            every scenario on every kernel that is here
+  workbench compare scenarios               every scenario on every kernel here
   workbench compare scenarios/no-such-host.kdl --kernel 6.1,6.12
-  workbench compare scenarios --tag quick --format json  one object for each run
+  workbench compare scenarios --tag quick --format json
+                                            one line of JSON for each run
 
-Exit codes: 0 if the scenarios account for every difference (`differs`), 1 if one is unmarked; the others as always.";
+Exit codes: 0 if the scenarios account for every difference (`differs`), 1 if
+one is unmarked; the others as always.";
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod ci;
 mod cli;
 mod compare;
 mod diagram;
+mod docs;
 mod doctor;
 mod exports;
 mod kernel_model;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         cli::trials(),
         compare::trials(),
         diagram::trials(),
+        docs::trials(),
         doctor::trials(),
         kernel_model::trials(),
         exports::trials(),

@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 
 pub(super) const KERNEL_EXAMPLES: &str = "\
 Examples:
-  workbench kernel build                      one that fits this machine, from its package source
-  workbench kernel build --suite bullseye     Linux 5.10; bookworm 6.1, trixie 6.12, sid the newest
-  workbench kernel build --hz 1000            as distributions for desktops tick
-  workbench kernel build --source ~/linux     your own tree, which is only read
+  workbench kernel build                    from this machine's package source
+  workbench kernel build --suite bullseye   Linux 5.10; bookworm 6.1, trixie
+                                            6.12, sid the newest
+  workbench kernel build --hz 1000          as distributions for desktops tick
+  workbench kernel build --source ~/linux   your own tree, which is only read
   workbench kernel list
   workbench kernel show 6.12.117@250
   workbench kernel remove 6.12.117@250";

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 pub(super) const SHOW_EXAMPLES: &str = "\
-Examples:
-  workbench show out/syn-retries-0/curl                       the timeline
-  workbench show out/syn-retries-0/curl diagram               the hosts side by side, packets as arrows
-  workbench show out/syn-retries-0/curl sockets               as `ss -tanoi` and `netstat -antpo` would have printed
-  workbench show evidence.json trace --output run.trace.json  for ui.perfetto.dev";
+Examples, of a run that `run x.kdl --artifacts out` has kept:
+  workbench show out/x/curl                 the timeline
+  workbench show out/x/curl diagram         the hosts side by side
+  workbench show out/x/curl diagram --output x.svg
+                                            the same as a picture
+  workbench show out/x/curl sockets         what ss and netstat would have said
+  workbench show evidence.json trace --output x.trace.json
+                                            for ui.perfetto.dev";
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]

@@ -106,9 +106,10 @@ impl Sum {
             }
         };
         let timeline = timeline::build(&evidence);
-        let doubts = verdict::judge(&evidence, &timeline).inconclusive;
+        let verdict = verdict::judge(&evidence, &timeline);
+        let doubts = verdict.inconclusive;
         let told = if doubts.is_empty() {
-            Told::Story(Box::new(Snapshot::from_run(&evidence, &timeline)))
+            Told::Story(Box::new(Snapshot::from_run(&evidence, &timeline, verdict.ended_by.as_ref())))
         } else {
             self.has_inconclusive = true;
             Told::Nothing(Status::Inconclusive, doubts.join("; "))

@@ -14,7 +14,7 @@ use super::machine::Machine;
 enum Need {
     /// The scenarios that come with the workbench run it.
     Scenarios,
-    /// Scenarios can run it; none of those that come with the workbench does.
+    /// A scenario that lacks it is skipped and says so; the tests run it.
     SomeScenarios,
     /// The workbench's own tests hold it against what the workbench saw.
     Tests,
@@ -69,7 +69,7 @@ const TOOLS: &[Tool] = &[
         programs: &["mysql", "mariadb"],
         version_flag: "--version",
         need: Need::SomeScenarios,
-        needed_for: "scenarios that run the mysql client",
+        needed_for: "scenarios that run the mysql client, and the tests of what ends a wait",
         packages: Packages {
             debian: "default-mysql-client",
             fedora: "mariadb",
@@ -81,7 +81,7 @@ const TOOLS: &[Tool] = &[
         programs: &["rsync"],
         version_flag: "--version",
         need: Need::SomeScenarios,
-        needed_for: "scenarios that run rsync",
+        needed_for: "scenarios that run rsync, and the tests of what ends a wait",
         packages: Packages::everywhere("rsync"),
     },
     Tool {
@@ -141,10 +141,17 @@ const TOOLS: &[Tool] = &[
         packages: Packages::everywhere("net-tools"),
     },
     Tool {
+        programs: &["gcc"],
+        version_flag: "--version",
+        need: Need::Tests,
+        needed_for: "the tests that bring system calls and mechanisms about, which are C programs",
+        packages: Packages::everywhere("gcc"),
+    },
+    Tool {
         programs: &["python3"],
         version_flag: "--version",
         need: Need::Tests,
-        needed_for: "the tests of what ends a wait, one of which is a Python program",
+        needed_for: "the tests of sockets and of what ends a wait, some of which are Python programs",
         packages: Packages { debian: "python3", fedora: "python3", arch: "python", alpine: "python3" },
     },
     Tool {
@@ -178,27 +185,27 @@ const TOOLS: &[Tool] = &[
 /// Looks for every tool that `scope` can use.
 pub(super) fn examine(scope: Scope, machine: &Machine) -> Vec<Check> {
     let wanted = |tool: &&Tool| tool.need != Need::Tests || scope == Scope::Tests;
-    TOOLS.iter().filter(wanted).map(|tool| check(tool, machine)).collect()
+    TOOLS.iter().filter(wanted).map(|tool| check(tool, scope, machine)).collect()
 }
 
-fn check(tool: &Tool, machine: &Machine) -> Check {
+fn check(tool: &Tool, scope: Scope, machine: &Machine) -> Check {
     let found = tool.programs.iter().find_map(|program| find(program, &machine.path));
     let state = match found {
         Some(file) => State::Ok { detail: detail(&file, tool.version_flag) },
-        None => absent(tool, machine.family),
+        None => absent(tool, scope, machine.family),
     };
     Check { name: tool.programs[0].to_owned(), needed_for: tool.needed_for.to_owned(), state }
 }
 
-fn absent(tool: &Tool, family: Family) -> State {
+fn absent(tool: &Tool, scope: Scope, family: Family) -> State {
     let why = format!("no {} in PATH", tool.programs.join(" and no "));
     let remedy = match tool.packages.of(family) {
         Some(name) => Remedy::Package { family, name: name.to_owned() },
         None => Remedy::Text(format!("no package is known here; on Debian it is {}", tool.packages.debian)),
     };
-    match tool.need {
-        Need::SomeScenarios => State::Warning { why, remedy },
-        Need::Scenarios | Need::Tests => State::Missing { why, remedy },
+    match (tool.need, scope) {
+        (Need::SomeScenarios, Scope::Run) => State::Warning { why, remedy },
+        _ => State::Missing { why, remedy },
     }
 }
 
@@ -273,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_no_scenario_runs_yet_is_a_warning_and_not_a_defect() {
+    fn a_tool_that_scenarios_can_do_without_is_a_defect_where_the_tests_are_to_run() {
         let of = |need| Tool {
             programs: &["x"],
             version_flag: "-V",
@@ -281,7 +288,9 @@ mod tests {
             needed_for: "x",
             packages: Packages::everywhere("x"),
         };
-        assert!(matches!(absent(&of(Need::SomeScenarios), Family::Debian), State::Warning { .. }));
-        assert!(matches!(absent(&of(Need::Scenarios), Family::Debian), State::Missing { .. }));
+        let is_missing = |need, scope| matches!(absent(&of(need), scope, Family::Debian), State::Missing { .. });
+        assert!(!is_missing(Need::SomeScenarios, Scope::Run));
+        assert!(is_missing(Need::SomeScenarios, Scope::Tests));
+        assert!(is_missing(Need::Scenarios, Scope::Run));
     }
 }

@@ -1,5 +1,6 @@
 //! What was seen in one run: the seam between acting and reasoning. See [`Evidence`].
 
+mod arguments;
 pub mod bytes;
 mod call;
 mod jiffies;
@@ -8,6 +9,7 @@ mod packet;
 mod process;
 mod ring;
 mod socket;
+mod steps;
 mod tcp_info;
 
 pub use call::{Arg, Call, CallResult, PollEntry, SocketAddress, TimeForm};
@@ -22,4 +24,5 @@ pub use ring::{RingCompletion, RingSubmission};
 pub use socket::{
     CounterChange, DestroyedSocket, SampleReason, SocketOwner, SocketSample, TcpSocket, TcpState, TimerKind,
 };
+pub use steps::Step;
 pub use tcp_info::TcpInfo;

@@ -41,3 +41,21 @@ pub struct Signal {
     /// Errno of a fault or of a socket, where there is one.
     pub errno: Option<i32>,
 }
+
+impl Signal {
+    /// Whether it ends no wait of ours: it tells a process about its children, its terminal or its own scheduler, or
+    /// the process sent it to itself, which is how the program is written.
+    pub fn is_housekeeping(&self) -> bool {
+        const HOUSEKEEPING: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG"];
+        HOUSEKEEPING.contains(&self.name.as_str()) || self.sender_pid == Some(self.pid)
+    }
+
+    /// The calls that may have armed the timer that sent it; none, if no timer did (sigaction(2), `si_code`).
+    pub fn armed_by(&self) -> &'static [&'static str] {
+        match (self.name.as_str(), self.code.as_str()) {
+            ("SIGALRM", "SI_KERNEL") => &["alarm", "setitimer"],
+            (_, "SI_TIMER") => &["timer_settime"],
+            _ => &[],
+        }
+    }
+}

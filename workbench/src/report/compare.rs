@@ -151,7 +151,7 @@ pub(super) mod tests {
     /// The story of a connect that gives up, all timers armed for `longer_ms` more.
     fn story(kernel: &str, longer_ms: u64) -> Told {
         let run = Fixture::syn_retries();
-        let mut story = Snapshot::from_run(&run.evidence, &build_from(&run.evidence, &run.flights));
+        let mut story = Snapshot::from_run(&run.evidence, &build_from(&run.evidence, &run.flights), None);
         story.recording.kernel = kernel.to_owned();
         for wait in story.claims.lines.iter_mut().filter_map(|line| line.wait.as_mut()) {
             wait.gap_ns += i64::try_from(longer_ms * 1_000_000).unwrap();

@@ -136,6 +136,7 @@ fn changed<'a>(line: Option<&'a ClaimLine>, mismatch: &'a Mismatch) -> ChangeRep
     let what = match mismatch.subject {
         Subject::Command => "command",
         Subject::End => "end",
+        Subject::Verdict => "verdict",
         Subject::Wait => "wait",
         Subject::Timer => "timer",
     };
@@ -155,6 +156,7 @@ mod tests {
 
     use super::super::compare::tests::compared;
     use super::*;
+    use crate::snapshot::Cause;
 
     fn report(compared: &Compared) -> Value {
         serde_json::from_str(&line(compared).unwrap()).unwrap()
@@ -193,5 +195,20 @@ mod tests {
         let change = &difference["changes"][0];
         assert_eq!((&change["what"], &change["was"]), (&"timer".into(), &"RTO of 1 s, timer wheel".into()));
         assert_eq!(change["is"], "RTO of 5 s, timer wheel");
+    }
+
+    #[test]
+    fn another_cause_is_a_change_that_belongs_to_no_event() {
+        let mut compared = compared(&[], [Some(0), Some(0), None, None]);
+        for (column, words) in compared.columns.iter_mut().zip(["kernel client: SYN retries", "tool curl: alarm"]) {
+            let Told::Story(story) = &mut column.told else { panic!("both tell one") };
+            story.claims.ended_by = Some(Cause { words: words.to_owned(), armed_ns: None, is_ambiguous: false });
+        }
+        let plan = crate::timeline::fixture::Fixture::syn_retries().evidence.plan;
+        let report = report(&Compared::new(&plan, compared.columns));
+        let change = &report["differences"][0]["changes"][0];
+        assert_eq!((&change["what"], &change["at"]), (&"verdict".into(), &Value::Null));
+        assert_eq!(change["was"], "ended by kernel client: SYN retries");
+        assert_eq!(change["is"], "ended by tool curl: alarm");
     }
 }

@@ -120,12 +120,18 @@ impl Lines<'_> {
         let told = told(run);
         for (index, packet) in self.evidence.packets.iter().enumerate() {
             let flight = by_packet.get(&index);
+            // A record is of one end; how long it took is known where it arrived.
+            let took_ns = flight.filter(|_| packet.direction == Direction::Received).and_then(|flight| {
+                let (sent_ns, arrived_ns) = (flight.sent_ns?, flight.arrived_ns?);
+                (arrived_ns >= sent_ns).then(|| arrived_ns - sent_ns)
+            });
             let fields = json!({
                 "interface": packet.interface,
                 "direction": if packet.direction == Direction::Sent { "sent" } else { "received" },
                 "wire_bytes": packet.wire_len,
                 "packet": flight.map(|flight| packet_words::kind(flight)),
                 "text": told.get(&index),
+                "took_s": took_ns.map(|ns| ns as f64 / 1e9),
                 "retransmission": flight.map(|flight| flight.retransmission).filter(|nth| *nth > 0),
                 "fate": flight.and_then(|flight| packet_words::fate(self.evidence, flight)),
             });

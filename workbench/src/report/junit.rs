@@ -66,6 +66,7 @@ impl Junit {
             self.report.tests += suite.tests;
             self.report.failures += suite.failures;
             self.report.errors += suite.errors;
+            self.report.skipped += suite.skipped;
         }
         self.report.time = Some(self.report.test_suites.iter().filter_map(|suite| suite.time).sum());
         let mut bytes = Vec::new();
@@ -189,5 +190,6 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        assert_eq!((parsed.tests, parsed.skipped), (1, 1));
     }
 }

@@ -19,6 +19,7 @@ pub mod strace;
 mod table;
 pub mod text;
 pub mod trace;
+mod transit;
 pub mod views;
 
 pub use compare_json::line as compare_line;

@@ -5,9 +5,13 @@
 use std::fmt::Write as _;
 
 use super::table::{Row, table};
+use super::transit::took_ns;
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::{Event, EventKind, Range, Spread, Timeline, Wait, duration, escape};
 use crate::verdict::Verdict;
+
+/// A packet that was on its way for at least this long has it told among the details.
+const TRANSIT_NS: i64 = 1_000_000;
 
 /// Lines of each output stream that are shown.
 const OUTPUT_LINES: usize = 20;
@@ -83,7 +87,9 @@ pub fn render_spread(
     let told: Vec<&Event> = timeline.events.iter().filter(|event| event.is_claim || options.details).collect();
     let mut ranges = spread.into_iter().flat_map(|spread| &spread.ranges);
     let mut range_of = |event: &Event| if event.is_claim { ranges.next() } else { None };
-    let rows: Vec<Row> = collapse(&told).iter().map(|group| group.row(range_of(group.first), options)).collect();
+    let groups = collapse(&told);
+    let row = |group: &Group<'_>| group.row(range_of(group.first), &transit(evidence, group, options), options);
+    let rows: Vec<Row> = groups.iter().map(row).collect();
     out.push_str(&table(&rows, options));
     output(&mut out, "stdout", &evidence.output.stdout, options);
     output(&mut out, "stderr", &evidence.output.stderr, options);
@@ -180,10 +186,10 @@ fn shape(event: &Event) -> (EventKind, &str, &str, &str) {
 }
 
 impl Group<'_> {
-    fn row(&self, range: Option<&Range>, options: Options) -> Row {
+    fn row(&self, range: Option<&Range>, transit: &str, options: Options) -> Row {
         let event = self.first;
         let text = match (self.count, self.is_uniform) {
-            (1, _) => event.text.clone(),
+            (1, _) => format!("{}{transit}", event.text),
             (count, true) => format!("{}  x{count}", event.text),
             (count, false) => format!("{}  x{count}", event.text.rsplit_once(" = ").map_or("", |(head, _)| head)),
         };
@@ -199,6 +205,13 @@ impl Group<'_> {
         let indent = if event.is_claim { "" } else { "  " };
         Row { time: seconds(event.t_ns, options), wait, at: event.at.clone(), what: text, indent, style }
     }
+}
+
+/// `, 40 ms on the way`, to the millisecond; nothing for a packet that was quick, and where no details are told.
+fn transit(evidence: &Evidence, group: &Group<'_>, options: Options) -> String {
+    let took_ns = took_ns(evidence, group.first).filter(|took_ns| options.details && *took_ns >= TRANSIT_NS);
+    let whole_ns = |took_ns: i64| took_ns.unsigned_abs().saturating_add(500_000) / 1_000_000 * 1_000_000;
+    took_ns.map_or(String::new(), |took_ns| format!(", {} on the way", duration(whole_ns(took_ns))))
 }
 
 /// `+1.024 RTO 1 s`, and over several phases `+1.004..1.031 RTO 1 s`.

@@ -3,9 +3,11 @@
 //! Made from a timeline and rounded to the millisecond at once, so that what is held in memory is exactly what is
 //! printed, and what is read back equals it. Comparing and printing are elsewhere.
 
+use super::cause::Cause;
 use super::tolerance::SCHEDULING_NS;
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::{Event, EventKind, Range, Spread, Timeline, Timer, TimerClass, Wait};
+use crate::verdict::EndedBy;
 
 /// A snapshot's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,8 @@ pub struct Claims {
     pub summary: Summary,
     /// The events, in order.
     pub lines: Vec<ClaimLine>,
+    /// What ended it. `None` in a snapshot from before that was claimed.
+    pub ended_by: Option<Cause>,
 }
 
 /// What ran and how it ended.
@@ -65,7 +69,7 @@ impl ClaimLine {
 
 impl Claims {
     /// The claims of one run.
-    pub fn from_run(evidence: &Evidence, timeline: &Timeline) -> Self {
+    pub fn from_run(evidence: &Evidence, timeline: &Timeline, ended_by: Option<&EndedBy>) -> Self {
         let command = &evidence.plan.command;
         let words: Vec<String> = command.argv.iter().map(|word| quoted(word)).collect();
         Self {
@@ -81,6 +85,7 @@ impl Claims {
                 .filter(|event| event.is_claim)
                 .map(|event| if is_still_running(event, evidence) { still_running(event) } else { line_of(event) })
                 .collect(),
+            ended_by: ended_by.map(Cause::of),
         }
     }
 
@@ -135,7 +140,7 @@ fn line_of(event: &Event) -> ClaimLine {
 pub(super) const MS: i64 = 1_000_000;
 
 /// The nearest whole millisecond, halves upwards.
-fn whole_ms(t_ns: i64) -> i64 {
+pub(super) fn whole_ms(t_ns: i64) -> i64 {
     t_ns.saturating_add(MS / 2).div_euclid(MS) * MS
 }
 
@@ -156,7 +161,7 @@ pub(super) fn is_disturbing(c: char) -> bool {
 }
 
 /// A column's text: never empty and without double spaces, because those part the columns.
-fn name(text: &str) -> String {
+pub(super) fn name(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     if words.is_empty() { "-".to_owned() } else { visible(&words.join(" ")) }
 }

@@ -7,6 +7,7 @@
 //! same HZ; where the run has been at many phases too, both ends of its own range are.
 
 use super::align::{Pairing, align};
+use super::cause::{Cause, ENDED_BY};
 use super::claims::{ClaimLine, Claims, STILL_RUNNING, Summary};
 use super::file::Snapshot;
 use super::recording::Phases;
@@ -38,7 +39,7 @@ pub struct Comparison {
     pub outcome: Outcome,
     /// What changed between the recording and now (tools, kernel, HZ, engine), in words.
     pub changed: Option<String>,
-    /// Differences in what ran and how it ended.
+    /// Differences in what ran, how it ended, and by what.
     pub summary: Vec<Mismatch>,
     /// Every event of either, in the order of the run.
     pub rows: Vec<Row>,
@@ -66,6 +67,8 @@ pub enum Subject {
     Command,
     /// How the command ended.
     End,
+    /// What ended it.
+    Verdict,
     /// How long a wait was.
     Wait,
     /// Which timer ended a wait, or how long it was armed for.
@@ -90,12 +93,13 @@ pub struct Mismatch {
 /// Holds a snapshot against a run.
 pub fn compare(expected: &Snapshot, observed: &Snapshot, tolerance: &Tolerance) -> Comparison {
     let changed = expected.recording.changes_to(&observed.recording);
-    let summary = summary_mismatches(&expected.claims.summary, &observed.claims.summary);
+    let mut summary = summary_mismatches(&expected.claims.summary, &observed.claims.summary);
+    summary.extend(cause_mismatch(&expected.claims, &observed.claims, tolerance));
     // Where buckets lie is a matter of jiffies: ranges of another HZ say nothing here.
     let phases = expected.recording.phases.filter(|_| expected.recording.hz == observed.recording.hz);
     let with = |trust| Rules { tolerance, phases, trust };
     let (rows, mut remarks) = rows(&expected.claims, &observed.claims, with(Trust::Both));
-    let mut outcome = if summary.is_empty() { outcome_of(&rows, tolerance) } else { Outcome::Differs };
+    let mut outcome = outcome_of(&summary, &rows, tolerance);
     // Only a kernel under load skips one; in virtual time there is no load.
     if outcome == Outcome::Differs && summary.is_empty() && tolerance.engine == EngineKind::Host {
         let skipped = skipped::hypotheses(&expected.claims, &observed.claims)
@@ -129,19 +133,20 @@ fn all_same(rows: &[Row]) -> bool {
     rows.iter().all(|row| matches!(row, Row::Same(_)))
 }
 
-fn outcome_of(rows: &[Row], tolerance: &Tolerance) -> Outcome {
-    let is_machines = |row: &Row| match row {
+fn outcome_of(summary: &[Mismatch], rows: &[Row], tolerance: &Tolerance) -> Outcome {
+    let is_machines = |mismatch: &Mismatch| {
+        let is_length = matches!(mismatch.subject, Subject::Timer | Subject::Verdict);
+        let is_explained = mismatch.excess_ns > 0 || (is_length && mismatch.excess_ns != 0);
+        is_explained && mismatch.excess_ns.unsigned_abs() <= tolerance.lateness_ns
+    };
+    let is_machines_row = |row: &Row| match row {
         Row::Same(_) => true,
-        Row::Changed(_, mismatch) => {
-            let is_explained =
-                mismatch.excess_ns > 0 || (mismatch.subject == Subject::Timer && mismatch.excess_ns != 0);
-            is_explained && mismatch.excess_ns.unsigned_abs() <= tolerance.lateness_ns
-        }
+        Row::Changed(_, mismatch) => is_machines(mismatch),
         Row::Missing(_) | Row::Extra(_) => false,
     };
-    if all_same(rows) {
+    if summary.is_empty() && all_same(rows) {
         Outcome::Agrees
-    } else if rows.iter().all(is_machines) {
+    } else if summary.iter().all(is_machines) && rows.iter().all(is_machines_row) {
         Outcome::MachineLate
     } else {
         Outcome::Differs
@@ -159,6 +164,22 @@ fn summary_mismatches(expected: &Summary, observed: &Summary) -> Vec<Mismatch> {
         found.push(mismatch(Subject::End, text(expected), text(observed)));
     }
     found
+}
+
+/// What ended it. A snapshot from before that was claimed says nothing about it, and a length counts where both sides
+/// have one and neither has two explanations, which are of different lengths.
+fn cause_mismatch(expected: &Claims, observed: &Claims, tolerance: &Tolerance) -> Option<Mismatch> {
+    let (was, is) = (expected.ended_by.as_ref()?, observed.ended_by.as_ref()?);
+    let text = |cause: &Cause| format!("{ENDED_BY} {cause}");
+    let differs = mismatch(Subject::Verdict, text(was), text(is));
+    if was.words != is.words {
+        return Some(differs);
+    }
+    let lengths = was.armed_ns.zip(is.armed_ns).filter(|_| !was.is_ambiguous && !is.is_ambiguous);
+    let (armed_ns, observed_ns) = lengths?;
+    let band = tolerance.armed(armed_ns);
+    let excess_ns = band.excess_ns(i64::try_from(observed_ns).unwrap_or(i64::MAX));
+    (excess_ns != 0).then(|| Mismatch { band: Some(band), excess_ns, ..differs })
 }
 
 fn rows(expected: &Claims, observed: &Claims, rules: Rules<'_>) -> (Vec<Row>, Vec<String>) {
@@ -206,7 +227,7 @@ impl Pair<'_> {
         match (expected_timer, observed_timer) {
             (None, None) => self.judge_untimed(tolerance),
             (Some(a), Some(b)) if (&a.name, a.class) == (&b.name, b.class) => {
-                let band = tolerance.armed(a);
+                let band = tolerance.armed(a.armed_ns);
                 match band.excess_ns(i64::try_from(b.armed_ns).unwrap_or(i64::MAX)) {
                     0 => self.judge_timed(b, rules),
                     excess_ns => Some(Mismatch { band: Some(band), excess_ns, ..timers_differ(Some(a), Some(b)) }),

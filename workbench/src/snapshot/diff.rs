@@ -130,6 +130,7 @@ fn explained(mismatch: &Mismatch, sides: &Sides) -> Vec<String> {
     let subject = match mismatch.subject {
         Subject::Command => "command",
         Subject::End => "end",
+        Subject::Verdict => "verdict",
         Subject::Wait => "wait",
         Subject::Timer => "timer",
     };

@@ -18,6 +18,7 @@ use super::recording::{Holds, Phases, Recording};
 use super::render;
 use crate::evidence::{EngineKind, Evidence};
 use crate::timeline::{Spread, Timeline};
+use crate::verdict::EndedBy;
 
 /// What a snapshot file holds about one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,11 +33,11 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The snapshot that one run makes.
-    pub fn from_run(evidence: &Evidence, timeline: &Timeline) -> Self {
+    pub fn from_run(evidence: &Evidence, timeline: &Timeline, ended_by: Option<&EndedBy>) -> Self {
         Self {
             about: evidence.plan.about.clone(),
             recording: Recording::of(evidence),
-            claims: Claims::from_run(evidence, timeline),
+            claims: Claims::from_run(evidence, timeline, ended_by),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Golden snapshots: claims with reasoned tolerances, kept in insta's format.
 
 mod align;
+mod cause;
 mod claims;
 mod compare;
 mod diff;
@@ -17,6 +18,7 @@ mod tolerance;
 #[cfg(test)]
 mod tests;
 
+pub use cause::Cause;
 pub use claims::{ClaimLine, Claims, GapRange, Summary};
 pub use compare::{Comparison, Mismatch, Outcome, Row, Subject, compare};
 pub use diff::{Sides, render_diff, render_phases_diff, render_sides};

@@ -1,5 +1,6 @@
 //! The text of a snapshot back to claims. Says where it is wrong; repairs nothing.
 
+use super::cause::{AMBIGUOUS, Cause, ENDED_BY};
 use super::claims::{ClaimLine, Claims, GapRange, MS, Summary, is_disturbing};
 use super::render::{CLASSES, NO_TIMER};
 use crate::evidence::Ending;
@@ -26,6 +27,7 @@ const WAIT: &str = "a wait, `+1.024 s  RTO of 1 s, timer wheel` (or `with slack`
                     `+1.024 s  no timer`";
 const RANGE: &str = "a range at the end, `, 3.017 to 3.048 s over 64 phases`, the shorter first";
 const AFTER_WAIT: &str = "the event that ended the wait above";
+const CAUSE: &str = "what ended it, `ended by  kernel client: SYN retries of 3 s`, as the last line";
 const PRINTABLE: &str = "text without control characters";
 
 impl Claims {
@@ -46,7 +48,13 @@ impl Claims {
         if let Some((line, found)) = lines.next().filter(|(_, line)| !line.is_empty()) {
             return Err(error(line, BLANK, found));
         }
-        Ok(Self { summary, lines: events(lines)? })
+        let mut lines: Vec<(usize, &str)> = lines.collect();
+        let last = lines.pop_if(|(_, line)| line.trim_start().starts_with(ENDED_BY));
+        let ended_by = last.map(|(number, line)| cause(line).ok_or_else(|| error(number, CAUSE, line))).transpose()?;
+        if let Some((line, found)) = lines.iter().find(|(_, line)| line.trim_start().starts_with(ENDED_BY)) {
+            return Err(error(*line, EVENT, found));
+        }
+        Ok(Self { summary, lines: events(lines.into_iter())?, ended_by })
     }
 }
 
@@ -69,6 +77,16 @@ fn events<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Result<Vec<Claim
         Some((number, _)) => Err(error(number + 1, AFTER_WAIT, "")),
         None => Ok(events),
     }
+}
+
+/// `ended by  kernel client: SYN retries of 3 s`.
+fn cause(line: &str) -> Option<Cause> {
+    let text = line.trim().strip_prefix(ENDED_BY)?.strip_prefix("  ")?.trim_start();
+    let (text, is_ambiguous) = text.strip_suffix(AMBIGUOUS).map_or((text, false), |text| (text, true));
+    let timed = text.rsplit_once(" of ").and_then(|(words, armed)| Some((words, u64::try_from(seconds(armed)?).ok()?)));
+    let (words, armed_ns) = timed.map_or((text, None), |(words, armed_ns)| (words, Some(armed_ns)));
+    let is_whole = words.split_once(": ").is_some_and(|(who, mechanism)| !who.is_empty() && !mechanism.is_empty());
+    is_whole.then(|| Cause { words: words.to_owned(), armed_ns, is_ambiguous })
 }
 
 /// What a line that begins with `+` says.

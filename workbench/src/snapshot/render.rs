@@ -11,6 +11,7 @@
 //!   +3.048 s  SYN retries of 3 s, timer wheel
 //!    3.049 s  client            connect failed: ETIMEDOUT
 //!    3.050 s  client            exit 28
+//!   ended by  kernel client: SYN retries of 3 s
 //! ```
 //!
 //! A line that begins with `+` is the wait that ended with the event below it. Where it was measured over many phases of
@@ -18,6 +19,7 @@
 
 use std::fmt::Write as _;
 
+use super::cause::{Cause, ENDED_BY};
 use super::claims::{ClaimLine, Claims, GapRange, MS};
 use crate::evidence::Ending;
 use crate::timeline::{Timer, TimerClass, Wait};
@@ -28,7 +30,7 @@ impl Claims {
         let summary = &self.summary;
         let mut out = format!("{}$ {}\n", summary.host, summary.command);
         let _ = writeln!(out, "{}", end_text(&summary.how, summary.after_ns));
-        if !self.lines.is_empty() {
+        if !self.lines.is_empty() || self.ended_by.is_some() {
             out.push('\n');
         }
         let columns = Columns::of(self.lines.iter());
@@ -37,6 +39,9 @@ impl Claims {
                 let _ = writeln!(out, "{}{}", columns.wait(wait), line.range.map_or(String::new(), range_text));
             }
             let _ = writeln!(out, "{}", columns.event(line));
+        }
+        if let Some(cause) = &self.ended_by {
+            let _ = writeln!(out, "{}", columns.ended_by(cause));
         }
         out
     }
@@ -64,6 +69,11 @@ impl Columns {
     pub(super) fn event(&self, line: &ClaimLine) -> String {
         let text = format!("  {:>3$}  {:<4$}  {}", seconds(line.t_ns), line.at, line.text, self.time, self.at);
         text.trim_end().to_owned()
+    }
+
+    /// `ended by  kernel client: SYN retries of 3 s`.
+    pub(super) fn ended_by(&self, cause: &Cause) -> String {
+        format!("  {ENDED_BY:>0$}  {cause}", self.time)
     }
 
     /// Where the second column begins.

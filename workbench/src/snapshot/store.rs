@@ -118,6 +118,20 @@ impl Store {
         Ok(path)
     }
 
+    /// Adds what ended a run to its snapshot, where that is from before snapshots said so; all else stays as it was
+    /// recorded. Returns the file, if there was something to add.
+    ///
+    /// # Errors
+    /// The snapshot cannot be read or written.
+    pub fn add_cause(&self, run: &str, observed: &Snapshot) -> Result<Option<PathBuf>, StoreError> {
+        let lacking = self.load(run)?.filter(|accepted| accepted.claims.ended_by.is_none());
+        let Some(mut snapshot) = lacking else { return Ok(None) };
+        snapshot.claims.ended_by.clone_from(&observed.claims.ended_by);
+        let path = self.path(run);
+        self.write(&path, &snapshot)?;
+        Ok(Some(path))
+    }
+
     /// Removes what an earlier run left to be reviewed, if anything.
     ///
     /// # Errors

@@ -122,8 +122,8 @@ impl Tolerance {
     }
 
     /// The range of lengths that count as armed alike.
-    pub fn armed(&self, timer: &Timer) -> Band {
-        let (armed_ns, width_ns) = (signed(timer.armed_ns), signed(ARMED_NS));
+    pub fn armed(&self, armed_ns: u64) -> Band {
+        let (armed_ns, width_ns) = (signed(armed_ns), signed(ARMED_NS));
         Band::around(
             armed_ns.saturating_sub(width_ns),
             armed_ns.saturating_add(width_ns),

@@ -7,6 +7,7 @@ use super::flight::Flight;
 use super::flights::flights;
 use super::flows::Flows;
 use super::names::Names;
+use super::objects::Objects;
 use super::order::in_order;
 use super::packets::Packets;
 use super::sockets::Sockets;
@@ -21,9 +22,10 @@ pub fn build(evidence: &Evidence) -> Timeline {
 /// The story of a run whose packets have been paired.
 pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     let names = Names::new(evidence);
-    let sockets = Sockets::new(evidence);
+    let objects = Objects::new(evidence);
+    let sockets = Sockets::new(evidence, &objects);
     let flows = Flows::new(evidence, flights, &sockets, &names);
-    let waits = Waits::new(evidence);
+    let waits = Waits::new(evidence, &objects);
     let calls = Calls { evidence, flights, names: &names, sockets: &sockets, flows: &flows, waits: &waits }.events();
     let packets =
         Packets { evidence, flights, names: &names, sockets: &sockets, flows: &flows, waits: &waits }.events();

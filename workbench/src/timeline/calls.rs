@@ -127,16 +127,14 @@ impl Calls<'_> {
     fn gave_up(&self, number: usize, is_claim: bool) -> Option<Placed> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
-        let (released_ns, tid) = connection.released.unwrap_or((self.evidence.end.t_ns, call.tid));
-        let chain = self.waits.before(tid, released_ns)?;
+        let (released_ns, by) = connection.released.unwrap_or((self.evidence.end.t_ns, None));
+        let chain = self.waits.before(by.unwrap_or(call.tid), released_ns)?;
         let begun_ns = match &connection.outcome {
             None => Some(call.entry_ns),
             Some(Outcome { how: How::Connected, .. }) => None,
             Some(_) => return None,
         };
-        let waiting_pid = self.evidence.calls[chain.last.call].pid;
-        let is_for_this = |fd: &i32| connection.descriptors.contains(&(waiting_pid, *fd));
-        if !chain.last.fds.iter().any(is_for_this) || chain.last.until_ns < call.entry_ns {
+        if !chain.last.waited_for.contains(&connection.object) || chain.last.until_ns < call.entry_ns {
             return None;
         }
         let label = self.flows.label(number);

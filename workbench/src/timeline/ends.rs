@@ -9,9 +9,6 @@ use super::sockets::Sockets;
 use super::waits::{Waits, before_signal};
 use crate::evidence::{Ending, Evidence, SetupNote, Signal};
 
-/// Signals that tell a program about its children, its terminal or its own scheduler: they end no wait of ours.
-const HOUSEKEEPING: [&str; 4] = ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG"];
-
 /// What the kernel refused or changed: before everything else.
 pub(super) fn setup(evidence: &Evidence) -> Vec<Placed> {
     let place = |(index, note): (usize, &SetupNote)| Placed {
@@ -90,7 +87,7 @@ pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets)
             kind: EventKind::Signal,
             text: format!("{}{}", names.speaker(signal.pid), origin(signal, wait.as_ref(), names)),
             wait,
-            is_claim: !HOUSEKEEPING.contains(&signal.name.as_str()) && signal.sender_pid != Some(signal.pid),
+            is_claim: !signal.is_housekeeping(),
             evidence: vec![EvidenceRef::Signal(index)],
         };
         let begun = evidence.calls.partition_point(|call| call.entry_ns <= signal.t_ns);

@@ -3,14 +3,13 @@
 //! Pairs each `connect` of the command with the flow it began; a client's ephemeral port names nothing to anybody.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::flight::{Content, Flight, QuotedFlow};
 use super::names::Names;
 use super::sockets::Sockets;
 use crate::evidence::{Evidence, SocketAddress};
 
-/// SYN, without ACK: who sends it is the client.
 /// Flag bits of a TCP header (RFC 9293, 3.1).
 pub(super) const FIN: u8 = 1;
 /// As [`FIN`].
@@ -150,7 +149,7 @@ fn pair(evidence: &Evidence, flows: &mut [Flow], sockets: &Sockets, names: &Name
             .map_or(i64::MAX, entry);
         let flow = flows.iter().position(|flow| {
             let is_ours = names.owner(flow.client.ip()).is_none_or(|owner| owner == host);
-            let is_there = inet(&connection.remote) == Some(flow.server) && flow.is_tcp && is_ours;
+            let is_there = connection.remote.inet() == Some(flow.server) && flow.is_tcp && is_ours;
             is_there && flow.connection.is_none() && (entry(number)..=next_there).contains(&flow.first_ns)
         });
         if let Some(flow) = flow {
@@ -159,19 +158,6 @@ fn pair(evidence: &Evidence, flows: &mut [Flow], sockets: &Sockets, names: &Name
         paired.push(flow);
     }
     paired
-}
-
-fn inet(remote: &SocketAddress) -> Option<SocketAddr> {
-    match remote {
-        SocketAddress::Inet { ip, port } => Some(SocketAddr::new(unmapped(*ip), *port)),
-        SocketAddress::Scoped { ip, port, .. } => Some(SocketAddr::new((*ip).into(), *port)),
-        _ => None,
-    }
-}
-
-/// An IPv4 address that a program wrote into an IPv6 socket's (RFC 4291, 2.5.5.2) travels as IPv4.
-fn unmapped(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
 }
 
 /// Numbers the attempts at each place in the order they began. The first has no number, so that a second one changes
@@ -187,7 +173,7 @@ fn label(
     let of_connections = sockets.connections.iter().enumerate().map(|(number, connection)| {
         let place = match &connection.remote {
             SocketAddress::Unix(path) => super::escape::escape(path),
-            remote => inet(remote).map_or_else(String::new, |to| names.place(to.ip(), to.port())),
+            remote => remote.inet().map_or_else(String::new, |to| names.place(to.ip(), to.port())),
         };
         (evidence.calls[connection.call].entry_ns, place, Some(number), paired[number])
     });

@@ -26,6 +26,7 @@ mod flights_fixture;
 mod flights_tests;
 mod flows;
 mod names;
+pub mod objects;
 mod order;
 mod packets;
 mod phases;

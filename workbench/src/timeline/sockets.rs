@@ -1,11 +1,11 @@
 //! The command's connections: which `connect` on which descriptor, how it came out, and when the descriptor was let go.
 //!
-//! Follows descriptors through `socket`, `dup`, `close` and processes. Makes no text.
+//! What is behind a descriptor is known already. Makes no text.
 
 use std::collections::BTreeMap;
 
-use super::waits::ready;
-use crate::evidence::{Arg, Call, Evidence, SocketAddress};
+use super::objects::{Name, ObjectId, Objects};
+use crate::evidence::{Call, Evidence, SocketAddress};
 
 /// One `connect` of a stream socket.
 #[derive(Debug)]
@@ -14,12 +14,13 @@ pub struct Connection {
     pub call: usize,
     /// Where to.
     pub remote: SocketAddress,
-    /// Process and number of every descriptor it had.
-    pub descriptors: Vec<(u32, i32)>,
+    /// The socket.
+    pub object: ObjectId,
     /// How it came out; `None` if nobody ever looked.
     pub outcome: Option<Outcome>,
-    /// When its last descriptor was closed and by which thread; `None` if the run ended first.
-    pub released: Option<(i64, u32)>,
+    /// When its last descriptor was closed and by which thread, or when the socket began another connection, or when
+    /// the last process that had it ended; `None` if the run ended first.
+    pub released: Option<(i64, Option<u32>)>,
     /// TCP_SYNCNT, where the program set it.
     pub syn_count: Option<u32>,
     /// Whether a read returned 0: the program has seen the peer's FIN.
@@ -57,17 +58,20 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Follows the descriptors of a run.
-    pub fn new(evidence: &Evidence) -> Self {
-        let mut walk = Walk::new(evidence);
-        for (index, is_exit) in steps(evidence) {
-            let call = &evidence.calls[index];
-            walk.adopt(call.pid);
-            match (is_exit, call.exit_ns) {
-                (false, _) => walk.entry(index, call),
-                (true, Some(exit_ns)) => walk.exit(index, call, exit_ns),
-                (true, None) => {}
-            }
+    /// Follows the connections of a run over its calls.
+    pub fn new(evidence: &Evidence, objects: &Objects) -> Self {
+        let mut walk = Walk {
+            evidence,
+            objects,
+            connections: Vec::new(),
+            roles: vec![Vec::new(); evidence.calls.len()],
+            current: BTreeMap::new(),
+            signs: BTreeMap::new(),
+            interrupted: BTreeMap::new(),
+        };
+        for step in evidence.steps() {
+            let call = &evidence.calls[step.call];
+            if step.is_return { walk.exit(step.call, call, step.t_ns) } else { walk.entry(step.call, call) }
         }
         walk.finish();
         Self { connections: walk.connections, roles: walk.roles }
@@ -98,130 +102,83 @@ impl Sockets {
     }
 }
 
-/// Entries and returns of all calls in the order they happened. Within one stamp a thread's calls do not overlap.
-fn steps(evidence: &Evidence) -> Vec<(usize, bool)> {
-    let mut steps = Vec::with_capacity(evidence.calls.len() * 2);
-    for (index, call) in evidence.calls.iter().enumerate() {
-        steps.push((call.entry_ns, index, false));
-        steps.extend(call.exit_ns.map(|exit_ns| (exit_ns, index, true)));
-    }
-    steps.sort_unstable();
-    steps.into_iter().map(|(_, index, is_exit)| (index, is_exit)).collect()
-}
-
 /// A look that may have shown how a connect came out: when, by which call, and whether an error was among the events.
 type Sign = (i64, usize, bool);
 
 struct Walk<'a> {
     evidence: &'a Evidence,
+    objects: &'a Objects,
     connections: Vec<Connection>,
     roles: Vec<Vec<(i32, usize)>>,
-    /// Connection behind a process's descriptor.
-    open: BTreeMap<(u32, i32), usize>,
-    /// Descriptors that are datagram sockets: their `connect` sends nothing and waits for nothing.
-    datagram: BTreeMap<(u32, i32), bool>,
-    syn_counts: BTreeMap<(u32, i32), u32>,
+    /// The connection that a socket began last.
+    current: BTreeMap<ObjectId, usize>,
     signs: BTreeMap<usize, Sign>,
     /// `connect` calls that a signal interrupted and nobody began again: return and index.
     interrupted: BTreeMap<usize, (i64, usize)>,
-    known: Vec<u32>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(evidence: &'a Evidence) -> Self {
-        Self {
-            evidence,
-            connections: Vec::new(),
-            roles: vec![Vec::new(); evidence.calls.len()],
-            open: BTreeMap::new(),
-            datagram: BTreeMap::new(),
-            syn_counts: BTreeMap::new(),
-            signs: BTreeMap::new(),
-            interrupted: BTreeMap::new(),
-            known: Vec::new(),
-        }
-    }
-
-    /// A process that is seen for the first time has what its parent has open.
-    fn adopt(&mut self, pid: u32) {
-        if self.known.contains(&pid) {
-            return;
-        }
-        self.known.push(pid);
-        let processes = &self.evidence.processes;
-        let parent_tid = processes.iter().find(|p| p.tid == pid).map_or(0, |p| p.parent_tid);
-        let Some(parent) = processes.iter().find(|p| p.tid == parent_tid).map(|p| p.pid) else { return };
-        let inherited: Vec<_> = self.open.range((parent, i32::MIN)..=(parent, i32::MAX)).collect();
-        let inherited: Vec<_> = inherited.into_iter().map(|((_, fd), c)| ((pid, *fd), *c)).collect();
-        for (key, connection) in inherited {
-            self.hold(key, connection);
-        }
-    }
-
+impl Walk<'_> {
     fn entry(&mut self, index: usize, call: &Call) {
         if call.name == "connect" {
             self.begin(index, call);
         }
-        let fds = call.args.iter().flat_map(descriptors);
-        let roles = fds.filter_map(|fd| self.open.get(&(call.pid, fd)).map(|connection| (fd, *connection)));
-        self.roles[index] = roles.collect();
+        let ready = self.objects.ready(index).iter();
+        let ready = ready.filter_map(|ready| Some((i32::try_from(ready.named).ok()?, ready.object)));
+        let all = self.objects.of(index).iter().copied().chain(ready);
+        self.roles[index] = all.filter_map(|(fd, object)| Some((fd, *self.current.get(&object)?))).collect();
     }
 
     fn begin(&mut self, index: usize, call: &Call) {
-        let (Some(fd), Some(remote)) = (call.fd(), call.address()) else { return };
-        let key = (call.pid, fd);
-        let is_remote =
-            matches!(remote, SocketAddress::Inet { .. } | SocketAddress::Scoped { .. } | SocketAddress::Unix(_));
-        let is_stream = is_remote && !self.datagram.get(&key).copied().unwrap_or(false);
-        let pending = self.open.get(&key).filter(|c| self.connections[**c].outcome.is_none());
-        if let Some(connection) = pending.filter(|c| self.connections[**c].remote == *remote) {
-            self.interrupted.remove(connection);
+        let (Some(object), Some(remote)) = (self.objects.first_of(index), call.address()) else { return };
+        if let Some(connection) = self.pending(object).filter(|c| self.connections[*c].remote == *remote) {
+            self.interrupted.remove(&connection);
             return;
         }
-        if !is_stream {
+        if !self.is_stream(object, remote) {
             return;
         }
-        self.release(key, call.entry_ns, call.tid);
-        let syn_count = self.syn_counts.get(&key).copied();
+        if let Some(earlier) = self.current.insert(object, self.connections.len()) {
+            self.connections[earlier].released = Some((call.entry_ns, Some(call.tid)));
+        }
+        let syn_count = self.objects.get(object).options.at(Name::SynCount, index);
         self.connections.push(Connection {
             call: index,
             remote: remote.clone(),
-            descriptors: Vec::new(),
+            object,
             outcome: None,
             released: None,
-            syn_count,
+            syn_count: syn_count.and_then(|(count, _)| u32::try_from(count).ok()),
             has_read_to_the_end: false,
         });
-        self.hold(key, self.connections.len() - 1);
+    }
+
+    /// A datagram socket's `connect` sends nothing and waits for nothing (udp(7), unix(7)).
+    fn is_stream(&self, object: ObjectId, remote: &SocketAddress) -> bool {
+        let made_by = &self.evidence.calls[self.objects.get(object).made_by];
+        let is_remote = remote.inet().is_some() || matches!(remote, SocketAddress::Unix(_));
+        is_remote && !made_by.has_symbol("SOCK_DGRAM") && !made_by.has_symbol("SOCK_RAW")
+    }
+
+    /// The connection of a socket, while nobody knows how it came out.
+    fn pending(&self, object: ObjectId) -> Option<usize> {
+        self.current.get(&object).copied().filter(|connection| self.connections[*connection].outcome.is_none())
     }
 
     fn exit(&mut self, index: usize, call: &Call, exit_ns: i64) {
-        let name = call.name.as_str();
-        if let ("socket" | "accept" | "accept4" | "dup" | "dup2" | "dup3" | "fcntl", Some(made)) = (name, call.value())
-        {
-            self.make(call, i32::try_from(made).unwrap_or(-1), exit_ns);
-        }
-        if name == "close"
-            && let Some(fd) = call.fd()
-        {
-            self.release((call.pid, fd), exit_ns, call.tid);
-        }
-        if let ("setsockopt", Some(fd), true) = (name, call.fd(), has_symbol(call, "TCP_SYNCNT")) {
-            let count = integer(call).and_then(|n| u32::try_from(n).ok());
-            self.syn_counts.extend(count.map(|n| ((call.pid, fd), n)));
-        }
-        for (fd, is_error) in ready(call) {
-            let connection = i32::try_from(fd).ok().and_then(|fd| self.open.get(&(call.pid, fd)));
-            if let Some(connection) = connection.filter(|c| self.connections[**c].outcome.is_none()) {
-                let sign = self.signs.entry(*connection).or_insert((exit_ns, index, false));
-                sign.2 |= is_error;
+        for ready in self.objects.ready(index) {
+            if let Some(connection) = self.pending(ready.object) {
+                let sign = self.signs.entry(connection).or_insert((exit_ns, index, false));
+                sign.2 |= ready.is_error;
             }
         }
-        let of_call = call.fd().and_then(|fd| self.open.get(&(call.pid, fd)).copied());
-        if let (Some(connection), "read" | "readv" | "recvfrom" | "recvmsg", Some(0)) = (of_call, name, call.value()) {
+        let Some(object) = self.objects.first_of(index) else { return };
+        let connection = self.current.get(&object).copied();
+        let name = call.name.as_str();
+        if let (Some(connection), "read" | "readv" | "recvfrom" | "recvmsg", Some(0)) = (connection, name, call.value())
+        {
             self.connections[connection].has_read_to_the_end = true;
         }
-        if let Some(connection) = of_call.filter(|c| self.connections[*c].outcome.is_none()) {
+        if let Some(connection) = self.pending(object) {
             match told_by(call) {
                 Some(How::Interrupted) => {
                     self.interrupted.insert(connection, (exit_ns, index));
@@ -232,45 +189,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A call that returned a descriptor: whatever had this number before is gone.
-    fn make(&mut self, call: &Call, made: i32, exit_ns: i64) {
-        let copied = match (call.name.as_str(), call.fd()) {
-            ("dup" | "dup2" | "dup3", Some(fd)) => Some(fd),
-            ("fcntl", Some(fd)) if has_symbol(call, "F_DUPFD") => Some(fd),
-            ("fcntl", _) => return,
-            _ => None,
-        };
-        if copied == Some(made) {
-            return;
-        }
-        let key = (call.pid, made);
-        self.release(key, exit_ns, call.tid);
-        self.datagram.insert(key, has_symbol(call, "SOCK_DGRAM") || has_symbol(call, "SOCK_RAW"));
-        self.syn_counts.remove(&key);
-        if let Some(connection) = copied.and_then(|fd| self.open.get(&(call.pid, fd)).copied()) {
-            self.hold(key, connection);
-        }
-    }
-
-    fn hold(&mut self, key: (u32, i32), connection: usize) {
-        self.open.insert(key, connection);
-        self.connections[connection].descriptors.push(key);
-    }
-
     /// The outcome stands at the first sign, whoever asked for the reason later.
     fn settle(&mut self, connection: usize, told: (i64, usize), how: How) {
         let (t_ns, call) = self.signs.remove(&connection).map_or(told, |(t_ns, call, _)| (t_ns, call));
         self.connections[connection].outcome = Some(Outcome { t_ns, call, how });
-    }
-
-    fn release(&mut self, key: (u32, i32), t_ns: i64, tid: u32) {
-        let Some(connection) = self.open.remove(&key) else { return };
-        if !self.open.values().any(|c| *c == connection) {
-            if self.connections[connection].outcome.is_none() {
-                self.give_up_asking(connection);
-            }
-            self.connections[connection].released = Some((t_ns, tid));
-        }
     }
 
     /// Nobody will ask any more: what was seen last has to say it.
@@ -284,9 +206,11 @@ impl<'a> Walk<'a> {
     }
 
     fn finish(&mut self) {
-        for connection in 0..self.connections.len() {
-            if self.connections[connection].outcome.is_none() {
-                self.give_up_asking(connection);
+        for number in 0..self.connections.len() {
+            let connection = &mut self.connections[number];
+            connection.released = connection.released.or(self.objects.get(connection.object).released);
+            if connection.outcome.is_none() {
+                self.give_up_asking(number);
             }
         }
     }
@@ -299,10 +223,10 @@ fn told_by(call: &Call) -> Option<How> {
             None => call.value().map(|_| How::Connected),
             Some("EISCONN") => Some(How::Connected),
             Some("EINPROGRESS" | "EALREADY" | "EAGAIN") => None,
-            Some("ERESTARTSYS" | "ERESTARTNOINTR" | "ERESTARTNOHAND" | "EINTR") => Some(How::Interrupted),
+            Some(_) if call.is_interrupted() => Some(How::Interrupted),
             Some(error) => Some(How::Failed(Some(error.to_owned()))),
         },
-        "getsockopt" if has_symbol(call, "SO_ERROR") && call.value().is_some() => match socket_error(call)? {
+        "getsockopt" => match call.socket_error()? {
             error if error == "0" => Some(How::Connected),
             error => Some(How::Failed(Some(error))),
         },
@@ -314,43 +238,5 @@ fn told_by(call: &Call) -> Option<How> {
             }
         }
         _ => None,
-    }
-}
-
-/// SO_ERROR as `getsockopt` stored it: an errno's name, or `0`.
-fn socket_error(call: &Call) -> Option<String> {
-    call.args.iter().find_map(|arg| match arg {
-        Arg::List(list) => match list.first()? {
-            Arg::Symbol(name) => Some(name.clone()),
-            Arg::Int(0) => Some("0".into()),
-            Arg::Int(errno) => Some(format!("{:?}", nix::errno::Errno::from_raw(i32::try_from(*errno).ok()?))),
-            _ => None,
-        },
-        _ => None,
-    })
-}
-
-/// An option's value: `[5]`.
-fn integer(call: &Call) -> Option<i64> {
-    call.args.iter().find_map(|arg| match arg {
-        Arg::List(list) => list.iter().find_map(|item| match item {
-            Arg::Int(n) => Some(*n),
-            _ => None,
-        }),
-        _ => None,
-    })
-}
-
-/// Whether `symbol` is among the constants of a call.
-fn has_symbol(call: &Call, symbol: &str) -> bool {
-    call.args.iter().any(|arg| matches!(arg, Arg::Symbol(names) if names.split('|').any(|n| n.starts_with(symbol))))
-}
-
-fn descriptors(arg: &Arg) -> Vec<i32> {
-    match arg {
-        Arg::Fd(fd) => vec![*fd],
-        Arg::Poll(entries) => entries.iter().filter_map(|e| i32::try_from(e.fd).ok()).collect(),
-        Arg::FdSet { asked, .. } => asked.clone(),
-        _ => Vec::new(),
     }
 }

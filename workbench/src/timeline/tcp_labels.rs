@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::flight::{Flight, QuotedFlow};
 use super::flows::Flows;
 use super::names::Names;
+use super::objects::Objects;
 use super::sockets::Sockets;
 use crate::evidence::Evidence;
 
@@ -26,7 +27,8 @@ impl<'a> TcpLabels<'a> {
     /// From the same evidence and packets as the timeline.
     pub fn new(evidence: &'a Evidence, flights: &[Flight]) -> Self {
         let names = Names::new(evidence);
-        let flows = Flows::new(evidence, flights, &Sockets::new(evidence), &names);
+        let sockets = Sockets::new(evidence, &Objects::new(evidence));
+        let flows = Flows::new(evidence, flights, &sockets, &names);
         Self { names, flows }
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Knows calls and signals only. What a wait was for (a connection, a name) is decided by who asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::event::{Timer, TimerClass, Wait};
-use crate::evidence::{Arg, Call, Ending, Evidence, Signal, SocketAddress};
+use super::objects::{Kind, ObjectId, Objects};
+use crate::evidence::{Ending, Evidence, Signal};
 
 /// A wait that ran out.
 #[derive(Debug, Clone)]
@@ -18,8 +19,8 @@ pub(super) struct Expired {
     pub until_ns: i64,
     /// What ran out.
     pub timer: Timer,
-    /// Descriptors that would have ended it.
-    pub fds: Vec<i32>,
+    /// What would have ended it as well.
+    pub waited_for: Vec<ObjectId>,
 }
 
 /// One wait of one thread.
@@ -66,13 +67,11 @@ impl Waited {
 }
 
 impl Waits {
-    pub(super) fn new(evidence: &Evidence) -> Self {
+    pub(super) fn new(evidence: &Evidence, objects: &Objects) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
-        let mut descriptors = Descriptors::default();
         for (index, call) in evidence.calls.iter().enumerate() {
-            descriptors.note(call);
-            if let (Some(until_ns), true) = (call.exit_ns, descriptors.is_wait(call)) {
-                let came = match descriptors.expired(index, call, until_ns) {
+            if let (Some(until_ns), true) = (call.exit_ns, is_wait(evidence, objects, index)) {
+                let came = match expired(evidence, objects, index, until_ns) {
                     Some(expired) => Came::Out(expired),
                     None if call.error() == Some("EINPROGRESS") => Came::Begun,
                     None => Came::Back,
@@ -127,7 +126,7 @@ const NOTABLE_NS: i64 = 100_000_000;
 impl Chain<'_> {
     /// The wait before something that the program went on with: a sleep, not a look at descriptors that ran out.
     pub(super) fn sleep(&self) -> Option<Wait> {
-        self.last.exact().filter(|wait| self.last.fds.is_empty() && wait.gap_ns >= NOTABLE_NS)
+        self.last.exact().filter(|wait| self.last.waited_for.is_empty() && wait.gap_ns >= NOTABLE_NS)
     }
 
     /// The wait as a whole, if it was long enough to be one.
@@ -167,14 +166,10 @@ pub fn asked_for(measured_ns: i64) -> u64 {
 
 /// The wait that a signal ended, if a timer of the program sent it: the newest one armed before it.
 pub(super) fn before_signal(evidence: &Evidence, signal: &Signal) -> Option<Wait> {
-    let arms: &[&str] = match (signal.name.as_str(), signal.code.as_str()) {
-        ("SIGALRM", "SI_KERNEL") => &["alarm", "setitimer"],
-        (_, "SI_TIMER") => &["timer_settime"],
-        _ => return None,
-    };
     let (call, value_ns, interval_ns) = evidence.calls.iter().rev().find_map(|call| {
         let is_before = call.pid == signal.pid && call.exit_ns.is_some_and(|exit| exit <= signal.t_ns);
-        let (value, interval) = (is_before && arms.contains(&call.name.as_str())).then(|| setting(call))??;
+        let (value, interval) =
+            (is_before && signal.armed_by().contains(&call.name.as_str())).then(|| call.timer_setting())??;
         Some((call, value, interval))
     })?;
     let armed_at = call.entry_ns;
@@ -187,16 +182,6 @@ pub(super) fn before_signal(evidence: &Evidence, signal: &Signal) -> Option<Wait
     };
     let timer = Timer { name: call.name.clone(), class, armed_ns };
     (armed_ns > 0).then_some(Wait { gap_ns: signal.t_ns - since_ns, timer: Some(timer) })
-}
-
-/// First expiry and interval of a timer that a call sets.
-fn setting(call: &Call) -> Option<(u64, u64)> {
-    call.args.iter().find_map(|arg| match arg {
-        Arg::Timer { value_ns, interval_ns, .. } => Some((*value_ns, *interval_ns)),
-        Arg::Timeout { ns, .. } => ns.map(|ns| (ns, 0)),
-        Arg::Int(s) if call.name == "alarm" => u64::try_from(*s).ok().map(|s| (s * 1_000_000_000, 0)),
-        _ => None,
-    })
 }
 
 /// The name that programs know a wait by. Which of two calls stands behind `poll` or `select` is the C library's
@@ -212,133 +197,40 @@ fn timer_name(call: &str) -> Option<(&'static str, TimerClass)> {
     })
 }
 
-/// What waits need to know about descriptors: which are sockets, epoll's sets, when a timerfd was armed.
-#[derive(Debug, Default)]
-struct Descriptors {
-    epoll: BTreeMap<(u32, i32), BTreeMap<i64, i32>>,
-    timerfd: BTreeMap<(u32, i32), (i64, u64)>,
-    /// Sockets, and timerfds, which are read from in the same way.
-    sockets: BTreeSet<(u32, i32)>,
-}
-
-impl Descriptors {
-    fn note(&mut self, call: &Call) {
-        if let ("socket" | "accept" | "accept4", Some(fd)) = (call.name.as_str(), call.value()) {
-            self.sockets.extend(i32::try_from(fd).ok().map(|fd| (call.pid, fd)));
-        }
-        let Some(fd) = call.fd() else { return };
-        match call.name.as_str() {
-            "close" => {
-                self.sockets.remove(&(call.pid, fd));
-                self.timerfd.remove(&(call.pid, fd));
-            }
-            "timerfd_settime" => {
-                self.sockets.insert((call.pid, fd));
-                if let Some((value_ns, _)) = setting(call) {
-                    self.timerfd.insert((call.pid, fd), (call.entry_ns, value_ns));
-                }
-            }
-            "epoll_ctl" => {
-                let target = call.args.iter().skip(1).find_map(|arg| match arg {
-                    Arg::Fd(fd) => Some(*fd),
-                    _ => None,
-                });
-                let Some(target) = target else { return };
-                let data = call.args.iter().find_map(epoll_data).unwrap_or(i64::from(target));
-                self.epoll.entry((call.pid, fd)).or_default().insert(data, target);
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether a thread waited in this call. A poll that only looks (timeout 0), a read that found nothing at once and
-    /// a read from a file are no waits.
-    fn is_wait(&self, call: &Call) -> bool {
-        let on_socket = || call.fd().is_some_and(|fd| self.sockets.contains(&(call.pid, fd)));
-        match call.name.as_str() {
-            "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" => call.error() != Some("EAGAIN"),
-            "read" | "readv" => on_socket() && call.error() != Some("EAGAIN"),
-            "connect" => {
-                matches!(call.address(), Some(SocketAddress::Inet { .. } | SocketAddress::Scoped { .. }))
-            }
-            "rt_sigtimedwait" | "rt_sigsuspend" | "pause" | "restart_syscall" => true,
-            "futex" => call.timeout_ns().is_some(),
-            name => timer_name(name).is_some() && call.timeout_ns() != Some(Some(0)),
-        }
-    }
-
-    fn expired(&self, index: usize, call: &Call, until_ns: i64) -> Option<Expired> {
-        self.expired_timerfd(index, call, until_ns).or_else(|| {
-            let (name, class) = timer_name(&call.name)?;
-            let armed_ns = call.timeout_ns()??;
-            let ran_out = call.value() == Some(0) || call.error() == Some("ETIMEDOUT");
-            let fds = self.waited_for(call);
-            let timer = Timer { name: name.into(), class, armed_ns };
-            ran_out.then_some(Expired { call: index, since_ns: call.entry_ns, until_ns, timer, fds })
-        })
-    }
-
-    /// A wait that a timerfd ended ran out as well.
-    fn expired_timerfd(&self, index: usize, call: &Call, until_ns: i64) -> Option<Expired> {
-        let ready = if call.name == "read" { call.fd().into_iter().collect() } else { self.ready(call) };
-        let (since_ns, armed_ns) = *ready.iter().find_map(|fd| self.timerfd.get(&(call.pid, *fd)))?;
-        let timer = Timer { name: "timerfd".into(), class: TimerClass::HighResolution, armed_ns };
-        Some(Expired { call: index, since_ns, until_ns, timer, fds: self.waited_for(call) })
-    }
-
-    fn waited_for(&self, call: &Call) -> Vec<i32> {
-        let epoll = call.fd().and_then(|fd| self.epoll.get(&(call.pid, fd)));
-        epoll.map_or_else(|| asked(call), |set| set.values().copied().collect())
-    }
-
-    fn ready(&self, call: &Call) -> Vec<i32> {
-        let epoll = call.fd().and_then(|fd| self.epoll.get(&(call.pid, fd)));
-        ready(call).into_iter().map(|entry| resolve(entry.0, epoll)).collect()
+/// Whether a thread waited in this call. A poll that only looks (timeout 0), a read that found nothing at once and a
+/// read from a file or from another thread are no waits.
+fn is_wait(evidence: &Evidence, objects: &Objects, index: usize) -> bool {
+    let call = &evidence.calls[index];
+    let is_socket = |id: ObjectId| {
+        let object = objects.get(id);
+        let made_by = evidence.calls[object.made_by].name.as_str();
+        object.kind == Kind::TimerFd || matches!(made_by, "socket" | "accept" | "accept4")
+    };
+    match call.name.as_str() {
+        "recvfrom" | "recvmsg" | "recvmmsg" | "accept" | "accept4" => call.error() != Some("EAGAIN"),
+        "read" | "readv" => objects.first_of(index).is_some_and(is_socket) && call.error() != Some("EAGAIN"),
+        "connect" => call.address().is_some_and(|address| address.inet().is_some()),
+        "rt_sigtimedwait" | "rt_sigsuspend" | "pause" | "restart_syscall" => true,
+        "futex" => call.timeout_ns().is_some(),
+        name => timer_name(name).is_some() && call.timeout_ns() != Some(Some(0)),
     }
 }
 
-fn resolve(data: i64, epoll: Option<&BTreeMap<i64, i32>>) -> i32 {
-    epoll.and_then(|set| set.get(&data).copied()).unwrap_or_else(|| i32::try_from(data).unwrap_or(-1))
-}
-
-/// `data` of epoll_ctl's `{events=EPOLLIN, data=5}`.
-fn epoll_data(arg: &Arg) -> Option<i64> {
-    let Arg::Struct(members) = arg else { return None };
-    members.iter().find_map(|(name, value)| match value {
-        Arg::Int(data) if name.starts_with("data") => Some(*data),
-        _ => None,
-    })
-}
-
-/// Descriptors that `poll` or `select` was asked to watch.
-fn asked(call: &Call) -> Vec<i32> {
-    let mut fds = Vec::new();
-    for arg in &call.args {
-        match arg {
-            Arg::Poll(entries) => fds.extend(entries.iter().filter_map(|e| i32::try_from(e.fd).ok())),
-            Arg::FdSet { asked, .. } => fds.extend(asked),
-            _ => {}
-        }
+/// What ran out in a wait: its own timeout, or a timerfd among what it waited for.
+fn expired(evidence: &Evidence, objects: &Objects, index: usize, until_ns: i64) -> Option<Expired> {
+    let call = &evidence.calls[index];
+    let waited_for = objects.waited_for(index);
+    if let Some(fired) = objects.fired(index) {
+        let timer = Timer { name: "timerfd".into(), class: TimerClass::HighResolution, armed_ns: fired.armed_for_ns };
+        let since_ns = evidence.calls[fired.armed_by].entry_ns;
+        let waited_for = waited_for.into_iter().filter(|id| *id != fired.timer).collect();
+        return Some(Expired { call: index, since_ns, until_ns, timer, waited_for });
     }
-    fds
-}
-
-/// What was ready when a wait returned: descriptor (for epoll, `data`) and whether an error was among the events.
-pub(super) fn ready(call: &Call) -> Vec<(i64, bool)> {
-    let mut fds = Vec::new();
-    for arg in &call.args {
-        match arg {
-            Arg::Poll(entries) => fds.extend(
-                entries
-                    .iter()
-                    .filter(|e| !e.revents.is_empty())
-                    .map(|e| (e.fd, e.revents.contains("ERR") || e.revents.contains("HUP"))),
-            ),
-            Arg::FdSet { ready, .. } => fds.extend(ready.iter().map(|fd| (i64::from(*fd), false))),
-            _ => {}
-        }
-    }
-    fds
+    let (name, class) = timer_name(&call.name)?;
+    let armed_ns = call.timeout_ns()??;
+    let ran_out = call.value() == Some(0) || call.error() == Some("ETIMEDOUT");
+    let timer = Timer { name: name.into(), class, armed_ns };
+    ran_out.then_some(Expired { call: index, since_ns: call.entry_ns, until_ns, timer, waited_for })
 }
 
 #[cfg(test)]

@@ -4,19 +4,23 @@ use std::fs;
 use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
+use workbench::report::SnapshotStatus;
+use workbench::report::json::RunReport;
 use workbench::report::pcapng;
+use workbench::report::text::Options;
 use workbench::report::views::Run;
 use workbench::timeline::{self, EvidenceRef};
 use workbench::verdict::{self, Confidence, EndedBy, Mechanism, Next, Party};
 
 use super::{DROPPED, kept};
-use crate::support::virtual_engine::read;
+use crate::support::virtual_engine::{evidence, read, virtual_trial};
 use crate::support::{no_labs, scratch, texts};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("tshark_shows_what_became_of_every_packet_of_a_kept_run", fates),
         trial("tshark_shows_at_each_packet_what_the_verdict_makes_of_it", verdicts),
+        virtual_trial("tshark_reckons_for_every_packet_the_transit_that_the_report_says", transits),
     ]
 }
 
@@ -101,4 +105,58 @@ fn verdicts() -> Result<(), Failed> {
         assert!(about.contains("nothing else would have ended it"), "{about}");
     }
     Ok(())
+}
+
+/// Each way has a delay of its own, so that no sum can pass for a transit.
+const DELAYED: &str = "namespace client\nnamespace server\nlink client server {\n netem from=client delay=\"300ms\"\n \
+    netem from=server delay=\"100ms\"\n}\nrun run in=client \"curl -s http://server/\"\n";
+
+fn transits() -> Result<Completion, Failed> {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        return Ok(Completion::ignored_with("needs tshark"));
+    }
+    let evidence = evidence(DELAYED, 1)?;
+    let timeline = timeline::build(&evidence);
+    let verdict = verdict::judge(&evidence, &timeline);
+    let run = Run { evidence: &evidence, timeline: &timeline, verdict: &verdict };
+    let report = RunReport::new(&evidence, &timeline, &verdict, SnapshotStatus::None);
+    let told: Vec<f64> = report.events.iter().filter_map(|event| event.took_s).collect();
+    let shown = shown_twice(&run.packets()?)?;
+    let near = |(told, shown): (&f64, &f64)| (told - shown).abs() < 1e-6;
+    assert!(told.len() == 2 && shown.len() == 2 && told.iter().zip(&shown).all(near), "{told:?} and {shown:?}");
+    assert!((told[0] - 0.3).abs() < 1e-5 && (told[1] - 0.1).abs() < 1e-5, "{told:?}");
+
+    let mut lines = Vec::new();
+    workbench::report::events::write(&run, &mut lines)?;
+    let lines = String::from_utf8(lines)?;
+    let arrivals: Vec<&str> = lines.lines().filter(|line| line.contains("\"direction\":\"received\"")).collect();
+    assert!(arrivals.len() == 2 && arrivals.iter().all(|line| line.contains("\"took_s\":")), "{arrivals:?}");
+    let details = run.timeline(Options { width: 140, ..Options::KEPT });
+    assert!(details.contains("SYN to server:80, 300 ms on the way\n"), "{details}");
+    assert!(details.contains("RST from server:80, 100 ms on the way\n"), "{details}");
+    let claims = run.timeline(Options { width: 140, details: false, ..Options::KEPT });
+    assert!(!claims.contains("on the way"), "{claims}");
+    Ok(Completion::Completed)
+}
+
+/// The seconds between the two sightings of each packet, as tshark shows them: its flags and sequence number tell it.
+fn shown_twice(bytes: &[u8]) -> Result<Vec<f64>, Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("packets.pcapng");
+    fs::write(&path, bytes)?;
+    let fields = ["tcp.flags", "tcp.seq_raw", "frame.time_epoch"].map(|field| ["-e", field]).concat();
+    let mut command = Command::new("tshark");
+    command.env("HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
+    let output = command.args(["-n", "-T", "fields"]).args(fields).arg("-r").arg(&path).output()?;
+    let mut first: Vec<(String, f64)> = Vec::new();
+    let mut took = Vec::new();
+    for line in texts(&output).0.lines() {
+        let (packet, time) = line.rsplit_once('\t').ok_or("three fields")?;
+        let time: f64 = time.parse()?;
+        match first.iter().find(|(seen, _)| seen == packet) {
+            Some((_, sent)) => took.push(time - sent),
+            None => first.push((packet.to_owned(), time)),
+        }
+    }
+    Ok(took)
 }

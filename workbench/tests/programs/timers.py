@@ -3,7 +3,9 @@
 HOST drops what is sent to port 80. Both ends of all other connections are here.
 """
 
+import ctypes
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -32,6 +34,13 @@ for family in (socket.AF_INET, socket.AF_INET6):
     waiting.setblocking(False)
     waiting.connect_ex((HOST, 80))
     kept.append(waiting)
+
+# On: data for a peer that has gone deaf. Its kernel throws away what arrives (SO_ATTACH_FILTER, socket(7): `ret 0`).
+near, far = pair()
+nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+far.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", 1, ctypes.addressof(nothing)))
+near.send(b"x")
+kept.append((near, far))
 
 # Off: nothing to wait for; a listener.
 kept.append(pair())

@@ -7,7 +7,7 @@ use std::path::Path;
 use libtest_mimic::{Completion, Failed, Trial};
 use workbench::evidence::Evidence;
 use workbench::snapshot::{self, Outcome, Snapshot, Tolerance};
-use workbench::timeline;
+use workbench::{timeline, verdict};
 
 use crate::support::virtual_engine::{read, virtual_engine, virtual_trial};
 use crate::support::{no_labs, scratch, workbench};
@@ -50,7 +50,11 @@ fn engines_agree() -> Result<Completion, Failed> {
 }
 
 fn compare(host: &Evidence, guest: &Evidence) -> (Outcome, String) {
-    let claims = |evidence: &Evidence| Snapshot::from_run(evidence, &timeline::build(evidence));
+    let claims = |evidence: &Evidence| {
+        let timeline = timeline::build(evidence);
+        let verdict = verdict::judge(evidence, &timeline);
+        Snapshot::from_run(evidence, &timeline, verdict.ended_by.as_ref())
+    };
     let tolerance = Tolerance::of(&host.machine, host.lateness.max_ns);
     // The host's run is the one that a machine can disturb, so it is the one that is judged.
     let comparison = snapshot::compare(&claims(guest), &claims(host), &tolerance);

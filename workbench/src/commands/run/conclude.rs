@@ -113,7 +113,7 @@ impl Conclude<'_> {
     ) -> Concluded {
         let timeline = timeline::build(evidence);
         let mut verdict = verdict::judge(evidence, &timeline);
-        let mut observed = Snapshot::from_run(evidence, &timeline);
+        let mut observed = Snapshot::from_run(evidence, &timeline, verdict.ended_by.as_ref());
         let spread = phases.map(|phases| &phases.spread);
         if let Some(phases) = phases {
             verdict.inconclusive.extend(phases.inconclusive.clone());

@@ -54,13 +54,14 @@ impl<'a> Hold<'a> {
         {
             return Ok(held.beside(others, self.args.accept));
         }
-        if self.args.accept
-            && !self.args.ci
-            && is_believed
-            && held.inconclusive.is_none()
-            && (has_new_ranges || matches!(held.status, SnapshotStatus::New | SnapshotStatus::Differs))
-        {
-            let file = store.accept(run, observed)?;
+        let is_accepting = self.args.accept && !self.args.ci && is_believed && held.inconclusive.is_none();
+        let file = match held.status {
+            _ if !is_accepting => None,
+            SnapshotStatus::New | SnapshotStatus::Differs => Some(store.accept(run, observed)?),
+            _ if has_new_ranges => Some(store.accept(run, observed)?),
+            _ => store.add_cause(run, observed)?,
+        };
+        if let Some(file) = file {
             self.taken.borrow_mut().insert(file.clone(), kernel.clone());
             let text = format!("  accepted: {}\n", shown(&file));
             return Ok(Held { status: SnapshotStatus::Match, text, ..Held::default() });

@@ -8,7 +8,7 @@ use super::schedule::{Schedule, Task};
 use crate::agent::Outcome;
 use crate::engine::EngineError;
 use crate::evidence::{Evidence, wheel_step_jiffies};
-use crate::snapshot::{self, Snapshot, Tolerance};
+use crate::snapshot::{self, Mismatch, Snapshot, Subject, Tolerance};
 use crate::timeline::{self, Spread, Timeline};
 use crate::verdict;
 
@@ -40,7 +40,7 @@ impl Told {
         let finding = |f: &verdict::Finding| format!("{}: expected {}, observed {}", f.what, f.expected, f.observed);
         Self {
             phase_ns,
-            snapshot: Snapshot::from_run(evidence, &timeline),
+            snapshot: Snapshot::from_run(evidence, &timeline, verdict.ended_by.as_ref()),
             timeline,
             findings: verdict.findings.iter().map(finding).collect(),
             inconclusive: verdict.inconclusive,
@@ -152,6 +152,7 @@ impl Phases {
             diffs.push_str(&format!("{words}, it goes otherwise:\n\n{diff}\n"));
             differences.push(format!("{words}, it goes otherwise"));
         }
+        differences.extend(other_cause(&own, told, &tolerance));
         let failing = told.iter().filter(|told| told.findings != own.findings && !told.findings.is_empty());
         let mut failing = failing.peekable();
         if let Some(first) = failing.peek() {
@@ -164,6 +165,19 @@ impl Phases {
             .map(|told| format!("{:.3} s into the step: {}", seconds(told.phase_ns), told.inconclusive.join("; ")));
         Self { spread, differences, diffs, inconclusive }
     }
+}
+
+/// The phases at which something else ended it, in words.
+fn other_cause(own: &Told, told: &[Told], tolerance: &Tolerance) -> Option<String> {
+    let mismatch = |other: &Told| -> Option<Mismatch> {
+        let summary = snapshot::compare(&own.snapshot, &other.snapshot, tolerance).summary;
+        summary.into_iter().find(|mismatch| mismatch.subject == Subject::Verdict)
+    };
+    let others: Vec<(u64, Mismatch)> =
+        told.iter().filter_map(|other| Some((other.phase_ns, mismatch(other)?))).collect();
+    let (phase_ns, Mismatch { expected, observed, .. }) = others.first()?;
+    let (count, all, into) = (others.len(), told.len(), seconds(*phase_ns));
+    Some(format!("at {count} of {all} phases {observed}, else {expected} ({into:.3} s into the step)"))
 }
 
 fn seconds(ns: u64) -> f64 {

@@ -4,6 +4,7 @@ mod arrow;
 mod canvas;
 mod columns;
 mod draw;
+mod last_timer;
 mod page;
 mod scene;
 mod states;

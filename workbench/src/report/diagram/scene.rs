@@ -4,10 +4,11 @@ use super::super::text::{Options, command_line, headline, place, seconds};
 use super::super::views::Run;
 use super::arrow::{self, End};
 use super::columns::columns;
+use super::last_timer::Silence;
 use super::states::{Seen, states};
 use crate::evidence::Evidence;
 use crate::timeline::{Event, EventKind, EvidenceRef, Flight, Timeline, Wait, duration, flights};
-use crate::verdict::Verdict;
+use crate::verdict::{Mechanism, Verdict};
 
 /// A silence this long is drawn, whether or not anything is known to have ended it.
 const GAP_NS: i64 = 100_000_000;
@@ -104,7 +105,9 @@ impl Scene {
             events.iter().any(|event| event.is_claim && is_at(event)) || states.iter().any(|seen| seen.host == host)
         };
         let (columns, absent) = columns(&evidence.plan, takes_part);
-        let mut steps = Steps { evidence, events, flights, columns: &columns, now_ns: 0, elided: 0, steps: Vec::new() };
+        let gave_up_ns = gave_up_ns(verdict);
+        let mut steps =
+            Steps { evidence, events, flights, columns: &columns, gave_up_ns, now_ns: 0, elided: 0, steps: Vec::new() };
         steps.add_all(&states);
         let steps = steps.steps;
         let command = format!("$ {}", command_line(&evidence.plan.command.argv));
@@ -125,6 +128,8 @@ struct Steps<'a> {
     events: &'a [Event],
     flights: &'a [Flight],
     columns: &'a [String],
+    /// When the kernel gave up an established connection, because its retransmissions were used up.
+    gave_up_ns: Option<i64>,
     /// The latest stamp so far.
     now_ns: i64,
     /// The step that stands for processes that are not told.
@@ -139,7 +144,7 @@ impl Steps<'_> {
         let mut processes = 0;
         for (index, event) in self.events.iter().enumerate() {
             while let Some(seen) = states.next_if(|seen| seen.t_ns < event.t_ns) {
-                self.state(seen);
+                self.state(seen, index);
             }
             if !is_told(event) {
                 continue;
@@ -151,7 +156,7 @@ impl Steps<'_> {
                 self.event(index, &mut used);
             }
         }
-        states.for_each(|seen| self.state(seen));
+        states.for_each(|seen| self.state(seen, self.events.len()));
     }
 
     fn event(&mut self, index: usize, used: &mut [bool]) {
@@ -161,29 +166,34 @@ impl Steps<'_> {
             What::Mark { column, .. } | What::Arrow { from: column, .. } => *column,
             What::Note { .. } => 0,
         };
-        let (gap, after) = self.waits(event, column);
+        let (gap, after) = self.waits(index, column);
         self.steps.push(Step { t_ns: event.t_ns, event: Some(index), gap, after, tone: tone(event.kind), what });
         self.now_ns = self.now_ns.max(event.t_ns);
     }
 
     /// The silence before an event in the host `column`, and the wait that it ended, if that is not the same.
-    fn waits(&self, event: &Event, column: usize) -> (Option<Gap>, Option<String>) {
+    fn waits(&self, index: usize, column: usize) -> (Option<Gap>, Option<String>) {
+        let event = &self.events[index];
         let silence_ns = event.t_ns - self.now_ns;
-        let Some(wait) = &event.wait else { return (self.silence(event.t_ns), None) };
+        let Some(wait) = &event.wait else { return (self.silence_before(index, event.t_ns, column), None) };
         let is_same = (wait.gap_ns - silence_ns).abs() <= SAME_NS;
         if is_same && (silence_ns >= GAP_NS || (wait.timer.is_some() && silence_ns > 0)) {
             let column = if wait.timer.is_some() { column } else { 0 };
             return (Some(Gap { words: in_words(wait), column }), None);
         }
         let is_worth_it = wait.timer.is_some() || wait.gap_ns >= TRAVEL_NS;
-        (self.silence(event.t_ns), is_worth_it.then(|| format!("after{UNIT}{}", in_words(wait))))
+        (self.silence_before(index, event.t_ns, column), is_worth_it.then(|| format!("after{UNIT}{}", in_words(wait))))
     }
 
-    /// What is drawn between the step before and `t_ns`, if nothing is known but that nothing happened.
-    fn silence(&self, t_ns: i64) -> Option<Gap> {
-        let silence_ns = t_ns - self.now_ns;
-        let words = || in_words(&Wait { gap_ns: silence_ns, timer: None });
-        (silence_ns >= GAP_NS).then(|| Gap { words: words(), column: 0 })
+    /// What is drawn for the time from the step before until `until_ns`, in which nothing happened. Where it was the last
+    /// of several timers that gave up with the event `index`, it is named.
+    fn silence_before(&self, index: usize, until_ns: i64, column: usize) -> Option<Gap> {
+        let Self { evidence, events, now_ns: since_ns, gave_up_ns, .. } = *self;
+        let tick_ns = evidence.machine.tick_ns;
+        let gap_ns = until_ns - since_ns;
+        let timer = Silence { events, index, since_ns, until_ns, tick_ns, gave_up_ns }.timer();
+        let column = if timer.is_some() { column } else { 0 };
+        (gap_ns >= GAP_NS).then(|| Gap { words: in_words(&Wait { gap_ns, timer }), column })
     }
 
     fn what(&self, index: usize, used: &mut [bool]) -> What {
@@ -216,8 +226,9 @@ impl Steps<'_> {
         }
     }
 
-    fn state(&mut self, seen: &Seen) {
-        let gap = self.silence(seen.t_ns);
+    /// A state, seen before the event `next`.
+    fn state(&mut self, seen: &Seen, next: usize) {
+        let gap = self.silence_before(next, seen.t_ns, self.column(&seen.host).unwrap_or(0));
         let what = self.mark(&seen.host, &seen.words);
         self.steps.push(Step { t_ns: seen.t_ns, event: None, gap, after: None, tone: Tone::State, what });
         self.now_ns = self.now_ns.max(seen.t_ns);
@@ -263,6 +274,11 @@ fn tone(kind: EventKind) -> Tone {
         EventKind::Process => Tone::Process,
         EventKind::End => Tone::End,
     }
+}
+
+fn gave_up_ns(verdict: &Verdict) -> Option<i64> {
+    let is_it = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Retransmissions | Mechanism::OrphanLimit);
+    verdict.ended_by.as_ref().filter(|ended_by| is_it(&ended_by.mechanism)).map(|ended_by| ended_by.fired_at_ns)
 }
 
 /// What ended it, what would have come next, and why nothing of it may be so.

@@ -103,7 +103,7 @@ const SYN_RETRIES: &str = r#"
  1.044  |--- SYN to server:80, retransmission 1 ------------------------------>X
         |                             dropped at server by "drop tcp dport=80" |
         |                                                                      |
-        ~ 2.025 s ~                                                            ~
+        ~ 2.025 s  RTO 2 s ~                                                   ~
         |                                                                      |
  3.069  * connect to server:80 failed: ETIMEDOUT                               |
         | after 3.049 s  SYN retries 3 s                                       |

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::seconds;
 use crate::evidence::{CallResult, Evidence};
+use crate::report::transit::took_ns;
 use crate::timeline::{Event, EventKind, EvidenceRef, Timer, TimerClass};
 
 /// An event. Fields that its kind does not have are left out.
@@ -45,6 +46,9 @@ pub struct EventReport {
     /// `packet`: bytes on the wire of the first sighting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire_bytes: Option<u32>,
+    /// `packet`: from sent to arrived, in seconds, where it is one packet that both ends saw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_s: Option<f64>,
     /// `signal`: name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
@@ -91,6 +95,7 @@ impl EventReport {
             pid: None,
             sightings: (event.kind == EventKind::Packet).then_some(event.evidence.len()),
             wire_bytes: None,
+            took_s: took_ns(evidence, event).map(seconds),
             signal: None,
             code: None,
             asked: None,

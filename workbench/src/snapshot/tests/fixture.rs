@@ -104,7 +104,7 @@ pub(super) fn after(mut event: Event, gap_ns: i64, name: &str, class: TimerClass
 
 pub(super) fn snapshot(how: Ending, events: Vec<Event>) -> Snapshot {
     let end_ns = events.last().map_or(0, |event| event.t_ns);
-    Snapshot::from_run(&evidence(how, end_ns), &Timeline { events })
+    Snapshot::from_run(&evidence(how, end_ns), &Timeline { events }, None)
 }
 
 const SYN: &str = "SYN, dropped at server by \"drop tcp dport=80\"";

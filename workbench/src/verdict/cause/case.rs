@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 use std::net::SocketAddr;
 
 use super::happenings::{Happening, happenings};
-use super::objects::{Kind, ObjectId, Objects};
 use crate::evidence::{Evidence, TcpSocket};
+use crate::timeline::objects::{Kind, ObjectId, Objects};
 use crate::timeline::{Content, EvidenceRef, Flight, Flows, Names, Sockets};
 
 /// Everything that the search looks at.
@@ -39,9 +39,9 @@ impl<'a> Case<'a> {
     /// Prepares a run.
     pub fn new(evidence: &'a Evidence, flights: &'a [Flight]) -> Self {
         let names = Names::new(evidence);
-        let sockets = Sockets::new(evidence);
-        let flows = Flows::new(evidence, flights, &sockets, &names);
         let objects = Objects::new(evidence);
+        let sockets = Sockets::new(evidence, &objects);
+        let flows = Flows::new(evidence, flights, &sockets, &names);
         let happenings = happenings(evidence, &objects);
         let mut of_flow = vec![Vec::new(); flows.count()];
         for (index, flight) in flights.iter().enumerate() {
@@ -74,8 +74,7 @@ impl<'a> Case<'a> {
             let connection = self.sockets.begun_by(connect)?;
             return Some((self.flows.of_connection(connection)?, false));
         }
-        let (ip, port) = object.remote?;
-        let remote = SocketAddr::new(ip, port);
+        let remote = object.remote?;
         // A socket's own datagrams: those sent after it was made. Another may have asked the same server before.
         let made_ns = self.evidence.calls[object.made_by].entry_ns;
         let datagrams =
@@ -90,7 +89,7 @@ impl<'a> Case<'a> {
     /// What a reader calls a socket's other end: `server:80`.
     pub fn place(&self, id: ObjectId) -> String {
         let flow = self.flow(id).map(|(flow, _)| self.flows.get(flow).label.clone());
-        let remote = self.objects.get(id).remote.map(|(ip, port)| self.names.place(ip, port));
+        let remote = self.objects.get(id).remote.map(|remote| self.names.place(remote.ip(), remote.port()));
         flow.or(remote).unwrap_or_else(|| "its peer".into())
     }
 
@@ -115,7 +114,8 @@ impl<'a> Case<'a> {
         let about = |flight: &'a Flight| match &flight.content {
             Content::Icmp { kind, about: Some(quoted) } => {
                 let is_flow = flow.is_some() && self.flows.quoted(quoted) == flow;
-                let is_place = remote.is_some_and(|(ip, port)| quoted.to == ip && quoted.dport == Some(port));
+                let is_place =
+                    remote.is_some_and(|remote| quoted.to == remote.ip() && quoted.dport == Some(remote.port()));
                 let at = flight.arrived_ns?;
                 ((is_flow || is_place) && (from_ns..=t_ns).contains(&at)).then_some((flight, kind.as_str()))
             }
@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
                 let ends = if is_server { (flow.server, flow.client) } else { (flow.client, flow.server) };
                 ends == (local, remote)
             }
-            None => self.objects.get(id).remote.is_some_and(|there| place(there) == remote),
+            None => self.objects.get(id).remote == Some(remote),
         }
     }
 

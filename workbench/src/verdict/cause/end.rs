@@ -4,9 +4,9 @@ use super::case::Case;
 use super::happenings::What;
 use super::network::plain;
 use super::next::next;
-use super::objects::Kind;
 use super::trace::{Trail, end_of};
 use crate::evidence::{Ending, Evidence};
+use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -70,7 +70,8 @@ fn in_words(case: &Case<'_>, index: usize) -> String {
     let call = &case.evidence.calls[index];
     let waited_for = case.objects.waited_for(index);
     let places = waited_for.iter().filter(|id| case.objects.get(**id).remote.is_some()).map(|id| case.place(*id));
-    let places: Vec<String> = places.collect();
+    let mut places: Vec<String> = places.collect();
+    places.dedup();
     let limit = match call.timeout_ns() {
         Some(Some(ns)) => format!(" of {}", duration(ns)),
         Some(None) => " without a timeout".into(),

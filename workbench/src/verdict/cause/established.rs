@@ -1,15 +1,14 @@
 //! The kernel gave up a connection that was there: which timer, armed when, and what it computes.
 
-use super::case::{Case, RST, flags, seen};
+use super::case::{Case, FIN, RST, SYN, flags, seen};
 use super::kernel::{established_ns, socket_options};
 use super::network::plain;
-use super::objects::ObjectId;
-use super::options::Name;
 use super::words::{compared, seconds, several};
 use crate::evidence::{TcpSocket, TcpState, TimerKind};
 use crate::kernel_model::{
     Connection, Prediction, Settings, Start, keepalive_gives_up, persist_gives_up, retransmissions_give_up,
 };
+use crate::timeline::objects::{Name, ObjectId};
 use crate::timeline::{Content, EvidenceRef, Flight, TcpSegment};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -134,7 +133,8 @@ pub fn unanswered<'a>(case: &Case<'a>, id: ObjectId, t_ns: i64) -> Vec<&'a Fligh
     let sent = case.packets(id).filter(|(flight, is_ours)| *is_ours && flight.t_ns() <= t_ns);
     let sent: Vec<&Flight> = sent.map(|(flight, _)| flight).collect();
     let again = sent.iter().find(|f| f.retransmission > 0 && f.t_ns() > heard_ns).and_then(|f| segment(f));
-    let first = again.and_then(|again| sent.iter().find(|f| segment(f).is_some_and(|s| s.seq == again.seq)));
+    let is_first = |s: &TcpSegment, again: &TcpSegment| s.seq == again.seq && carries(s) == carries(again);
+    let first = again.and_then(|again| sent.iter().find(|f| segment(f).is_some_and(|s| is_first(s, again))));
     let begun_ns = first.map_or(heard_ns.saturating_add(1), |flight| flight.t_ns());
     sent.into_iter().filter(|flight| flight.t_ns() >= begun_ns).collect()
 }
@@ -144,6 +144,12 @@ fn segment(flight: &Flight) -> Option<&TcpSegment> {
         Content::Tcp(segment) => Some(segment),
         _ => None,
     }
+}
+
+/// Whether a segment takes up sequence numbers: the acknowledgment that ends a handshake has the same one as the data that
+/// follows, and is not what is sent again.
+fn carries(segment: &TcpSegment) -> bool {
+    segment.payload_len > 0 || segment.flags & (SYN | FIN) != 0
 }
 
 /// Without samples: data that is sent again is a retransmission, anything else a probe.

@@ -1,11 +1,8 @@
 //! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
 
-use super::arguments::has_symbol;
-use super::objects::{Kind, ObjectId, Objects};
-use super::options::Name;
-use super::rings;
-use super::timers::{Timers, fired_after, interval_ns};
+use super::timers::{Timers, fired_after};
 use crate::evidence::{Arg, Call, Evidence, Signal};
+use crate::timeline::objects::{Completed, Fired, Kind, Name, ObjectId, Objects};
 use crate::verdict::Mechanism;
 
 /// Something that let a process go on.
@@ -57,10 +54,8 @@ pub struct RanOut {
     pub waited_for: Vec<ObjectId>,
 }
 
-/// Signals that tell a process about its children, its terminal or its own scheduler, or stop it for a while (signal(7)):
-/// they end no wait of ours.
-const HOUSEKEEPING: [&str; 8] =
-    ["SIGCHLD", "SIGCONT", "SIGWINCH", "SIGURG", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+/// Signals that stop a process for a while (signal(7)): they end no wait of ours.
+const STOPS: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
 
 /// What the walk looks things up in.
 struct Seen<'a> {
@@ -91,10 +86,10 @@ fn of_call(seen: &Seen<'_>, index: usize, call: &Call) -> Option<Happening> {
 
 fn what(seen: &Seen<'_>, index: usize, call: &Call, t_ns: i64) -> Option<What> {
     let Seen { evidence, objects, .. } = seen;
-    if is_interrupted(call) {
+    if call.is_interrupted() {
         return None;
     }
-    if let Some(fired) = timerfd(evidence, objects, index, call) {
+    if let Some(fired) = timerfd(evidence, objects, index) {
         return Some(What::RanOut(fired));
     }
     match call.name.as_str() {
@@ -130,20 +125,12 @@ fn what(seen: &Seen<'_>, index: usize, call: &Call, t_ns: i64) -> Option<What> {
     }
 }
 
-/// Whether a signal ended a call.
-pub fn is_interrupted(call: &Call) -> bool {
-    matches!(
-        call.error(),
-        Some("EINTR" | "ERESTARTSYS" | "ERESTARTNOINTR" | "ERESTARTNOHAND" | "ERESTART_RESTARTBLOCK")
-    )
-}
-
 /// A look at descriptors. One that found nothing at once was no wait.
 fn looked(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     match call.value()? {
         0 if call.timeout_ns() == Some(Some(0)) => None,
         0 => ran_out(evidence, objects, index, call),
-        _ => Some(What::Ready(objects.ready(index).to_vec())),
+        _ => Some(What::Ready(objects.ready(index).iter().map(|ready| ready.object).collect())),
     }
 }
 
@@ -154,7 +141,20 @@ fn ring(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Op
     }
     let completed = objects.completed(index);
     let ready: Vec<ObjectId> = completed.iter().filter_map(|completed| completed.op.object).collect();
-    rings::ran_out(completed).map(What::RanOut).or_else(|| (!ready.is_empty()).then_some(What::Ready(ready)))
+    timed_out(completed).map(What::RanOut).or_else(|| (!ready.is_empty()).then_some(What::Ready(ready)))
+}
+
+/// The timeout among what a call found completed, if one ran out.
+fn timed_out(completed: &[Completed]) -> Option<RanOut> {
+    let timeout = completed.iter().find(|c| c.error.as_deref() == Some("ETIME") && c.op.timeout_ns.is_some())?;
+    let (armed_by, armed_at_ns) = timeout.op.submitted;
+    Some(RanOut {
+        mechanism: Mechanism::Wait("io_uring".into()),
+        armed_at_ns,
+        armed_for_ns: timeout.op.timeout_ns?,
+        armed_by,
+        waited_for: timeout.op.object.into_iter().collect(),
+    })
 }
 
 /// `recvmmsg` looks at its timeout when a datagram has come, and returns what there is (recvmmsg(2), BUGS).
@@ -187,23 +187,18 @@ fn begun(evidence: &Evidence, index: usize, call: &Call) -> (usize, i64) {
     };
     let Some(at_ns) = instant(call) else { return (index, call.entry_ns) };
     let of_thread = evidence.calls[..index].iter().enumerate().rev().filter(|(_, earlier)| earlier.tid == call.tid);
-    let same = of_thread.take_while(|(_, earlier)| is_interrupted(earlier) && instant(earlier) == Some(at_ns));
+    let same = of_thread.take_while(|(_, earlier)| earlier.is_interrupted() && instant(earlier) == Some(at_ns));
     same.last().map_or((index, call.entry_ns), |(index, earlier)| (index, earlier.entry_ns))
 }
 
 /// A timerfd was among what was ready, or was read.
-fn timerfd(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<RanOut> {
-    let read = (call.name == "read" && call.value().is_some()).then(|| objects.first_of(index)).flatten();
-    let mut ready = objects.ready(index).iter().copied().chain(read);
-    let timer = ready.find(|id| objects.get(*id).kind == Kind::TimerFd)?;
-    // As it was set last before this: a loop sets it anew for its next wait.
-    let set = objects.get(timer).armed.iter().rev();
-    let (armed_by, value_ns) =
-        set.copied().find(|(by, _)| evidence.calls[*by].entry_ns <= call.exit_ns.unwrap_or(call.entry_ns))?;
+fn timerfd(evidence: &Evidence, objects: &Objects, index: usize) -> Option<RanOut> {
+    let Fired { timer, armed_by, armed_for_ns } = objects.fired(index)?;
     let setting = &evidence.calls[armed_by];
     let armed_at_ns = setting.entry_ns;
-    let gone_ns = call.exit_ns.unwrap_or(call.entry_ns) - armed_at_ns;
-    let armed_for_ns = fired_after(value_ns?, interval_ns(setting), gone_ns)?;
+    let gone_ns = evidence.calls[index].exit_ns? - armed_at_ns;
+    let interval_ns = setting.timer_setting().map_or(0, |(_, interval_ns)| interval_ns);
+    let armed_for_ns = fired_after(armed_for_ns, interval_ns, gone_ns)?;
     let waited_for = objects.waited_for(index).into_iter().filter(|id| *id != timer).collect();
     Some(RanOut { mechanism: Mechanism::Timer("timerfd".into()), armed_at_ns, armed_for_ns, armed_by, waited_for })
 }
@@ -229,7 +224,7 @@ fn taken(seen: &Seen<'_>, call: &Call) -> Option<What> {
         Arg::Struct(members) => members.iter().any(|(_, v)| matches!(v, Arg::Symbol(s) if s == "SI_TIMER")),
         _ => false,
     });
-    let is_alarm = has_symbol(call, "[ALRM") || call.value() == Some(i64::from(libc::SIGALRM));
+    let is_alarm = call.has_symbol("[ALRM") || call.value() == Some(i64::from(libc::SIGALRM));
     let is_any = is_timer || is_alarm;
     let timer = is_any.then(|| seen.timers.taken(seen.evidence, call.pid, call.exit_ns?, is_timer)).flatten();
     Some(timer.map_or(What::Woken, What::RanOut))
@@ -243,7 +238,7 @@ fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) ->
     let of_thread = (0..index).rev().filter(|earlier| evidence.calls[*earlier].tid == call.tid);
     let earlier = of_thread.map(|earlier| (earlier, &evidence.calls[earlier]));
     // It may have been stopped more than once.
-    let (earlier, _) = earlier.take(RESTARTS).find(|(_, c)| c.name != "restart_syscall" && is_interrupted(c))?;
+    let (earlier, _) = earlier.take(RESTARTS).find(|(_, c)| c.name != "restart_syscall" && c.is_interrupted())?;
     let first = &evidence.calls[earlier];
     match call.value() {
         Some(0) => ran_out(evidence, objects, earlier, first),
@@ -289,7 +284,7 @@ fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Opt
 }
 
 fn of_signal(seen: &Seen<'_>, index: usize, signal: &Signal) -> Option<Happening> {
-    if HOUSEKEEPING.contains(&signal.name.as_str()) || signal.sender_pid == Some(signal.pid) {
+    if signal.is_housekeeping() || STOPS.contains(&signal.name.as_str()) {
         return None;
     }
     let timer = seen.timers.behind(seen.evidence, signal);

@@ -3,13 +3,12 @@
 use super::case::{Case, SYN, flags, seen};
 use super::established::{gave_up, later, prediction, unanswered};
 use super::network::plain;
-use super::objects::ObjectId;
-use super::options::Name;
 use super::words::{compared, seconds, several};
 use crate::evidence::{TcpState, TimerKind};
 use crate::kernel_model::{
     Neighbours, Prediction, Settings, SocketOptions, Start, connect_gives_up, neighbour_gives_up,
 };
+use crate::timeline::objects::{Name, ObjectId};
 use crate::timeline::{Content, EvidenceRef, Flight};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -125,7 +124,7 @@ fn neighbour_prediction(case: &Case<'_>, id: ObjectId, first: Option<&Flight>) -
     let links = &case.evidence.plan.links;
     let end = links.iter().filter(|link| link.name == first.link).flat_map(|link| &link.ends);
     let interface = end.filter(|end| end.host == case.host()).map(|end| end.interface.as_str()).next()?;
-    let is_ipv6 = case.objects.get(id).remote.is_some_and(|(ip, _)| ip.is_ipv6());
+    let is_ipv6 = case.objects.get(id).remote.is_some_and(|remote| remote.is_ipv6());
     let neighbours = Neighbours::of(case.evidence, case.host(), interface, is_ipv6);
     Some(neighbour_gives_up(&settings, &neighbours, &Start::of(&case.evidence.machine, first.t_ns())))
 }

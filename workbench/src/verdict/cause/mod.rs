@@ -1,6 +1,5 @@
 //! From evidence to what ended the command. Reads what the recorders saw; never a command line, never a tool's name.
 
-mod arguments;
 mod case;
 mod end;
 mod established;
@@ -8,10 +7,7 @@ mod happenings;
 mod kernel;
 mod network;
 mod next;
-mod objects;
-mod options;
 mod resolver;
-mod rings;
 mod timers;
 mod trace;
 mod waits;

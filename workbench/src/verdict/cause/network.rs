@@ -1,12 +1,11 @@
 //! What came back on a socket: a reset, a FIN, data, an ICMP error, or an errno of the kernel's own.
 
-use super::arguments::has_symbol;
 use super::case::{Case, FIN, RST, SYN, flags, seen};
 use super::happenings::Happening;
 use super::kernel;
-use super::objects::{Kind, ObjectId};
 use super::resolver;
 use crate::evidence::{Arg, Call};
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::timeline::{Content, EvidenceRef, Fate, Flight};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -146,7 +145,7 @@ enum Said {
 
 fn said(call: &Call) -> Option<Said> {
     match call.name.as_str() {
-        "getsockopt" => socket_error(call).map(|errno| if errno == "0" { Said::Success } else { Said::Error(errno) }),
+        "getsockopt" => call.socket_error().map(|errno| if errno == "0" { Said::Success } else { Said::Error(errno) }),
         "read" | "readv" | "recvfrom" | "recvmsg" | "recvmmsg" => match (call.error(), call.value()) {
             (Some("EAGAIN" | "EINTR" | "ERESTARTSYS"), _) => None,
             (Some(errno), _) => Some(Said::Error(errno.to_owned())),
@@ -161,19 +160,6 @@ fn said(call: &Call) -> Option<Said> {
         },
         _ => None,
     }
-}
-
-/// SO_ERROR as `getsockopt` stored it: an errno's name, or `0`.
-fn socket_error(call: &Call) -> Option<String> {
-    let is_asked = has_symbol(call, "SO_ERROR") && call.value().is_some();
-    call.args.iter().filter(|_| is_asked).find_map(|arg| match arg {
-        Arg::List(list) => match list.first()? {
-            Arg::Symbol(name) => Some(name.clone()),
-            Arg::Int(0) => Some("0".into()),
-            _ => None,
-        },
-        _ => None,
-    })
 }
 
 /// An errno: who said it first, a packet or the kernel?
@@ -235,7 +221,7 @@ fn went_on(case: &Case<'_>, id: ObjectId, icmp: &Flight, t_ns: i64) -> bool {
     // Unless it asked to be told at once (ip(7)).
     let calls = case.objects.calls_on(id).iter().map(|index| &case.evidence.calls[*index]);
     let mut options = calls.filter(|call| call.name == "setsockopt");
-    let is_told = options.any(|call| has_symbol(call, "IP_RECVERR") || has_symbol(call, "IPV6_RECVERR"));
+    let is_told = options.any(|call| call.has_symbol("IP_RECVERR") || call.has_symbol("IPV6_RECVERR"));
     has_sent || (kernel::is_established(case, id, came_ns) && !is_told)
 }
 

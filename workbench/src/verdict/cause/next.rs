@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::established::prediction;
 use super::kernel::{connect_prediction, is_established};
-use super::objects::{Kind, ObjectId};
 use crate::evidence::TimerKind;
 use crate::kernel_model::{Prediction, in_words};
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::verdict::{Mechanism, Next};
 
 /// What would have come next for what was waited for, if that is known.

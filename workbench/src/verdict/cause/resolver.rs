@@ -1,12 +1,13 @@
 //! Asking name servers: whose waits are a resolver's, and what a name server's answer says.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use super::case::{Case, seen};
 use super::happenings::{Happening, RanOut, What};
 use super::network::plain;
-use super::objects::{Kind, ObjectId};
 use super::words::{seconds, several};
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::timeline::{Content, EvidenceRef, Flight, duration};
 use crate::verdict::{EndedBy, Mechanism, Party};
 
@@ -17,19 +18,19 @@ const DOMAIN: u16 = 53;
 pub fn is_name_server(case: &Case<'_>, id: ObjectId) -> bool {
     let object = case.objects.get(id);
     let is_there =
-        matches!(object.kind, Kind::Udp | Kind::Tcp) && object.remote.is_some_and(|(_, port)| port == DOMAIN);
+        matches!(object.kind, Kind::Udp | Kind::Tcp) && object.remote.is_some_and(|remote| remote.port() == DOMAIN);
     is_there && case.flights.iter().any(|flight| is_dns_with(flight, object.remote))
 }
 
 /// Whether a packet to or from this place is a name server's protocol, and not something else on its port.
-fn is_dns_with(flight: &Flight, place: Option<(std::net::IpAddr, u16)>) -> bool {
+fn is_dns_with(flight: &Flight, place: Option<SocketAddr>) -> bool {
     let is_dns = match &flight.content {
         Content::Udp { dns, .. } => dns.is_some(),
         Content::Tcp(segment) => [segment.sport, segment.dport].contains(&DOMAIN),
         _ => false,
     };
     let Some((from, to)) = flight.addresses else { return false };
-    is_dns && place.is_some_and(|(ip, _)| ip == from || ip == to)
+    is_dns && place.is_some_and(|place| place.ip() == from || place.ip() == to)
 }
 
 /// A name server's answer came.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments::setting_ns;
 use super::happenings::RanOut;
 use crate::evidence::{Arg, Call, Evidence, Signal};
 use crate::verdict::Mechanism;
@@ -69,7 +68,8 @@ impl Timers {
             let last = calls.partition_point(|index| evidence.calls[*index].entry_ns <= t_ns).checked_sub(1)?;
             let armed_by = calls[last];
             let call = &evidence.calls[armed_by];
-            let armed_for_ns = fired_after(setting_ns(call)?, interval_ns(call), t_ns - call.entry_ns)?;
+            let (value_ns, interval_ns) = call.timer_setting().filter(|(value_ns, _)| *value_ns > 0)?;
+            let armed_for_ns = fired_after(value_ns, interval_ns, t_ns - call.entry_ns)?;
             let name = if call.name == "timer_settime" { "timer_create" } else { &call.name };
             let mechanism = Mechanism::Timer(name.to_owned());
             let armed_at_ns = call.entry_ns;
@@ -87,15 +87,6 @@ fn timer(call: &Call) -> Option<Timer> {
         ("timer_settime", Some(Arg::Int(number))) => Some(Timer::Posix(*number)),
         _ => None,
     }
-}
-
-/// The interval with which a call's timer goes on firing; 0 if it fires once.
-pub fn interval_ns(call: &Call) -> u64 {
-    let interval = call.args.iter().find_map(|arg| match arg {
-        Arg::Timer { interval_ns, .. } => Some(*interval_ns),
-        _ => None,
-    });
-    interval.unwrap_or(0)
 }
 
 /// How long after it was armed a timer fired last: its value, and all whole intervals that have gone since. `None` if it

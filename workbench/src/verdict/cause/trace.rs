@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::arguments::has_symbol;
 use super::case::{Case, FIN, RST, flags};
 use super::happenings::{Happening, What};
 use super::kernel::orphaned;
 use super::network::{came_back, plain};
-use super::objects::{Kind, ObjectId};
 use super::waits::{alarmed, gave_up};
 use crate::evidence::{Arg, Call};
 use crate::timeline::EvidenceRef;
+use crate::timeline::objects::{Kind, ObjectId};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
 /// A wait shorter than this that ran out is how a program is written (a runtime's scheduler, a spin with pauses), unless
@@ -108,7 +107,7 @@ fn is_kill(call: &Call, pid: u32, name: &str) -> bool {
         Arg::Int(to) => Some(*to),
         _ => None,
     });
-    is_kill && call.error().is_none() && has_symbol(call, name) && to.is_some_and(|to| to <= 0 || to == i64::from(pid))
+    is_kill && call.error().is_none() && call.has_symbol(name) && to.is_some_and(|to| to <= 0 || to == i64::from(pid))
 }
 
 /// What let process `pid` go on last before `t_ns`.

@@ -1,14 +1,12 @@
 //! A wait of the program ran out: one by itself, or the last of several that kept a deadline.
 
-use super::arguments::setting_ns;
 use super::case::Case;
-use super::happenings::{Happening, RanOut, What, is_interrupted};
+use super::happenings::{Happening, RanOut, What};
 use super::network::plain;
 use super::next::next;
-use super::objects::Kind;
 use super::resolver;
-use super::timers::interval_ns;
 use super::words::{seconds, several};
+use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, asked_for, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
@@ -110,7 +108,7 @@ fn single(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
 /// `, for the third time`: a timer that goes on firing.
 fn rounds(case: &Case<'_>, ran_out: &RanOut) -> String {
     let setting = &case.evidence.calls[ran_out.armed_by];
-    let (first_ns, interval_ns) = (setting_ns(setting).unwrap_or(0), interval_ns(setting));
+    let (first_ns, interval_ns) = setting.timer_setting().unwrap_or_default();
     match ran_out.armed_for_ns.saturating_sub(first_ns).checked_div(interval_ns) {
         None | Some(0) => String::new(),
         Some(again) => {
@@ -136,7 +134,7 @@ fn waiting_then(case: &Case<'_>, at: &Happening) -> Vec<usize> {
     let mut of_process = calls.filter(|(_, call)| call.pid == at.pid && call.entry_ns <= at.t_ns);
     // The tracer sees the call return before it sees the signal.
     let interrupted =
-        of_process.find(|(_, call)| call.exit_ns.is_none_or(|exit| exit >= at.t_ns) || is_interrupted(call));
+        of_process.find(|(_, call)| call.exit_ns.is_none_or(|exit| exit >= at.t_ns) || call.is_interrupted());
     interrupted.map(|(index, _)| case.objects.waited_for(index)).unwrap_or_default()
 }
 

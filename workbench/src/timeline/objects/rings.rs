@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::happenings::RanOut;
-use super::objects::ObjectId;
+use super::object::ObjectId;
 use crate::evidence::Call;
-use crate::verdict::Mechanism;
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,17 +52,4 @@ impl Rings {
         });
         completed.collect()
     }
-}
-
-/// The timeout among what a call found completed, if one ran out.
-pub fn ran_out(completed: &[Completed]) -> Option<RanOut> {
-    let timeout = completed.iter().find(|c| c.error.as_deref() == Some("ETIME") && c.op.timeout_ns.is_some())?;
-    let (armed_by, armed_at_ns) = timeout.op.submitted;
-    Some(RanOut {
-        mechanism: Mechanism::Wait("io_uring".into()),
-        armed_at_ns,
-        armed_for_ns: timeout.op.timeout_ns?,
-        armed_by,
-        waited_for: timeout.op.object.into_iter().collect(),
-    })
 }

@@ -2,8 +2,6 @@
 
 use crate::evidence::{Arg, Call};
 
-use super::arguments::has_symbol;
-
 /// One option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Name {
@@ -61,7 +59,7 @@ impl Options {
 
 /// Keeps what a `setsockopt` sets, if it is one of ours.
 pub(super) fn note_option(options: &mut Options, index: usize, call: &Call) {
-    let Some((_, name)) = NAMES.iter().find(|(symbol, _)| has_symbol(call, symbol)) else { return };
+    let Some((_, name)) = NAMES.iter().find(|(symbol, _)| call.has_symbol(symbol)) else { return };
     if call.error().is_none() {
         options.set.extend(value(call).map(|value| (index, *name, value)));
     }
