@@ -10,8 +10,8 @@ use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, asked_for, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
-/// What programs round up (poll(2) takes milliseconds), and a tick.
-const LATE_NS: i64 = 12_000_000;
+/// How much earlier than its deadline a program's last notable wait may end: shorter waits are left out of account.
+const LATE_NS: i64 = 20_000_000;
 
 /// What programs round their own timeouts to.
 const GRAIN_NS: u64 = 10_000_000;
