@@ -110,7 +110,7 @@ mod tests {
         let fired = |gone_ms: i64| fired_after(700 * MS, 500 * MS, gone_ms * MS as i64);
         assert_eq!(fired(600), None);
         assert_eq!(fired(700), Some(700 * MS));
-        assert_eq!(fired(1_190), Some(700 * MS));
+        assert_eq!(fired(1_180), Some(700 * MS));
         assert_eq!(fired(1_701), Some(1_700 * MS));
     }
 
