@@ -20,6 +20,7 @@ mod lab;
 mod language;
 mod netem;
 mod normal;
+mod odd;
 mod phases;
 mod real_tools;
 mod recorded;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         lab::trials(),
         language::trials(),
         netem::trials(),
+        odd::trials(),
         phases::trials(),
         real_tools::trials(),
         recorded::trials(),

@@ -27,7 +27,7 @@ pub struct Flow {
     /// The end that asked.
     pub client: SocketAddr,
     /// When its first packet was seen.
-    first_ns: i64,
+    pub first_ns: i64,
     /// As the reader knows it.
     pub label: String,
     /// The connection of the command that it is, if it is one.
@@ -88,6 +88,11 @@ impl Flows {
     /// The first flow of which this is true.
     pub fn find(&self, wanted: impl Fn(&Flow) -> bool) -> Option<usize> {
         self.flows.iter().position(wanted)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.flows.len()
     }
 
     /// A flow by its number.

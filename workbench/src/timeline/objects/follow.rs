@@ -3,6 +3,7 @@
 //! It decides nothing about what they were waited for.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::object::{Fired, Kind, Object, ObjectId, Objects, Ready};
 use super::options::note_option;
@@ -21,6 +22,7 @@ impl Objects {
                 fired: BTreeMap::new(),
                 completed: BTreeMap::new(),
                 in_set: BTreeMap::new(),
+                calls: Vec::new(),
             },
             tables: Tables::new(evidence),
             rings: Rings::default(),
@@ -34,6 +36,7 @@ impl Objects {
             if step.is_return { walk.leave(step.call, call) } else { walk.enter(step.call, call) }
         }
         walk.come_to(i64::MAX);
+        walk.objects.list_calls();
         walk.objects
     }
 }
@@ -118,14 +121,22 @@ impl Walk<'_> {
         }
         let Some(id) = self.objects.first_of(index) else { return };
         if self.objects.all[id].kind == Kind::Epoll {
-            let watched = self.objects.all[id].watched.iter().map(|(_, id)| *id).collect();
-            self.objects.in_set.insert(index, watched);
+            let set = &mut self.objects.all[id];
+            let listed = set.listed.get_or_insert_with(|| set.watched.iter().map(|(_, id)| *id).collect());
+            self.objects.in_set.insert(index, Rc::clone(listed));
         }
         match call.name.as_str() {
             "connect" => {
                 let object = &mut self.objects.all[id];
-                object.connect = Some(index);
-                object.remote = call.address().and_then(SocketAddress::inet);
+                let remote = call.address().and_then(SocketAddress::inet);
+                // A second call on a socket that is connecting asks how it is getting on (connect(2), EALREADY).
+                let is_asking = object.is_connecting && object.remote == remote;
+                if !is_asking {
+                    object.connect = Some(index);
+                }
+                object.is_connecting =
+                    matches!(call.error(), Some("EINPROGRESS" | "EALREADY" | "EINTR" | "ERESTARTSYS"));
+                object.remote = remote;
                 if object.kind == Kind::Unknown && object.remote.is_some() {
                     object.kind = Kind::Tcp;
                 }
@@ -215,6 +226,7 @@ impl Walk<'_> {
         let Some((target, data)) = call.epoll_target() else { return };
         let (set, id) = (self.object(call, set, index), self.object(call, target, index));
         self.objects.all[set].kind = Kind::Epoll;
+        self.objects.all[set].listed = None;
         let watched = &mut self.objects.all[set].watched;
         if !call.has_symbol("EPOLL_CTL_ADD") {
             watched.retain(|(_, object)| *object != id);

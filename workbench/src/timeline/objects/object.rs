@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::options::Options;
 use super::rings::Completed;
@@ -14,7 +15,7 @@ pub type ObjectId = usize;
 pub struct Object {
     /// What it is.
     pub kind: Kind,
-    /// Index of the last `connect` on it.
+    /// Index of the last `connect` on it that began a connection.
     pub connect: Option<usize>,
     /// Index of the call that made it, or of the first one that was seen to work on it.
     pub made_by: usize,
@@ -25,8 +26,12 @@ pub struct Object {
     /// When its last descriptor was closed and by which thread, or when the last process that had one ended; `None` if
     /// the run ended first.
     pub released: Option<(i64, Option<u32>)>,
+    /// Whether that one had not come out, as far as the walk has come.
+    pub(super) is_connecting: bool,
     /// Where a timerfd was armed last: call and value, as far as the walk has come.
     pub(super) armed: Option<(usize, u64)>,
+    /// The same as [`Self::watched`] as a list, made when it is asked for and gone when the set changes: a loop asks often.
+    pub(super) listed: Option<Rc<[ObjectId]>>,
     /// What an epoll set watches: what the program gave with it, and the object; as far as the walk has come.
     /// Two may have the same.
     pub(super) watched: Vec<(i64, ObjectId)>,
@@ -41,7 +46,9 @@ impl Object {
             remote: None,
             options: Options::default(),
             released: None,
+            is_connecting: false,
             armed: None,
+            listed: None,
             watched: Vec::new(),
         }
     }
@@ -105,7 +112,9 @@ pub struct Objects {
     /// By call: what had gone through an io_uring and was done at its return.
     pub(super) completed: BTreeMap<usize, Vec<Completed>>,
     /// By call that waits for an epoll set: what was in it.
-    pub(super) in_set: BTreeMap<usize, Vec<ObjectId>>,
+    pub(super) in_set: BTreeMap<usize, Rc<[ObjectId]>>,
+    /// By object: the calls whose first descriptor it is, in the order of their entry.
+    pub(super) calls: Vec<Vec<usize>>,
 }
 
 impl Objects {
@@ -129,6 +138,20 @@ impl Objects {
         self.roles[call].first().map(|(_, id)| *id)
     }
 
+    /// The calls whose first descriptor leads to an object, in the order of their entry.
+    pub fn calls_on(&self, id: ObjectId) -> &[usize] {
+        &self.calls[id]
+    }
+
+    pub(super) fn list_calls(&mut self) {
+        self.calls = vec![Vec::new(); self.all.len()];
+        for (index, roles) in self.roles.iter().enumerate() {
+            if let Some((_, id)) = roles.first() {
+                self.calls[*id].push(index);
+            }
+        }
+    }
+
     /// What was ready when a call returned.
     pub fn ready(&self, call: usize) -> &[Ready] {
         &self.ready[call]
@@ -144,10 +167,15 @@ impl Objects {
         self.completed.get(&call).map_or(&[], Vec::as_slice)
     }
 
+    /// The same for all calls from this one on that found any.
+    pub fn completed_since(&self, call: usize) -> impl Iterator<Item = (usize, &[Completed])> {
+        self.completed.range(call..).map(|(index, completed)| (*index, completed.as_slice()))
+    }
+
     /// What a call waited for: the objects behind its descriptors, for an epoll set those in it at its entry.
     pub fn waited_for(&self, call: usize) -> Vec<ObjectId> {
         match self.in_set.get(&call) {
-            Some(watched) => watched.clone(),
+            Some(watched) => watched.to_vec(),
             None => self.roles[call].iter().map(|(_, id)| *id).collect(),
         }
     }

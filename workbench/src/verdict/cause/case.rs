@@ -1,7 +1,6 @@
 //! A run as the search for its cause sees it: the evidence, and what was made from it once.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
 
 use super::happenings::{Happening, happenings};
 use crate::evidence::{Evidence, TcpSocket};
@@ -22,9 +21,10 @@ pub struct Case<'a> {
     pub names: Names<'a>,
     sockets: Sockets,
     flows: Flows,
-    /// What the search has asked about already. It ends with the first answer, so whatever is in here had none: two
-    /// threads that wake each other are asked once each, and not once for every way from one to the other.
-    asked: RefCell<BTreeSet<(i64, u32, Option<usize>)>>,
+    /// By flow: its packets' places in [`Self::flights`], and whether each goes to the server.
+    of_flow: Vec<Vec<(usize, bool)>>,
+    /// By object: its flow, once somebody has asked.
+    flow_of: Vec<OnceCell<Option<(usize, bool)>>>,
 }
 
 impl<'a> Case<'a> {
@@ -32,17 +32,24 @@ impl<'a> Case<'a> {
     pub fn new(evidence: &'a Evidence, flights: &'a [Flight]) -> Self {
         let Index { names, objects, sockets, flows } = Index::new(evidence, flights);
         let happenings = happenings(evidence, &objects);
-        Self { evidence, flights, objects, happenings, names, sockets, flows, asked: RefCell::default() }
+        let mut of_flow = vec![Vec::new(); flows.count()];
+        for (index, flight) in flights.iter().enumerate() {
+            if let Some((flow, to_server)) = flows.of(flight) {
+                of_flow[flow].push((index, to_server));
+            }
+        }
+        let flow_of = objects.ids().map(|_| OnceCell::new()).collect();
+        Self { evidence, flights, objects, happenings, names, sockets, flows, of_flow, flow_of }
+    }
+
+    /// What had happened by a moment, in order.
+    pub fn until(&self, t_ns: i64) -> &[Happening] {
+        &self.happenings[..self.happenings.partition_point(|h| h.t_ns <= t_ns)]
     }
 
     /// The host that the command runs in.
     pub fn host(&self) -> &'a str {
         &self.evidence.plan.command.host
-    }
-
-    /// Notes that the search asks what lies behind a happening; false if it has asked before.
-    pub fn ask(&self, happening: &Happening) -> bool {
-        self.asked.borrow_mut().insert((happening.t_ns, happening.tid, happening.call))
     }
 
     /// The call that began a socket's connection: a later `connect` to the same place only asks how it came out
@@ -55,6 +62,10 @@ impl<'a> Case<'a> {
 
     /// The flow of a socket: its number, and whether the socket is its server's end.
     pub fn flow(&self, id: ObjectId) -> Option<(usize, bool)> {
+        *self.flow_of[id].get_or_init(|| self.find_flow(id))
+    }
+
+    fn find_flow(&self, id: ObjectId) -> Option<(usize, bool)> {
         let object = self.objects.get(id);
         if let Some(connect) = self.connect(id).filter(|_| object.kind == Kind::Tcp) {
             let connection = self.sockets.begun_by(connect)?;
@@ -63,9 +74,16 @@ impl<'a> Case<'a> {
         let remote = object.remote?;
         let is_tcp = object.kind == Kind::Tcp;
         let is_server = is_tcp && self.evidence.calls[object.made_by].name.starts_with("accept");
-        let flow = self
-            .flows
-            .find(|flow| flow.is_tcp == is_tcp && remote == if is_server { flow.client } else { flow.server })?;
+        let since = |from_ns: i64| {
+            let is_its = |end| remote == end;
+            self.flows.find(|flow| {
+                let end = if is_server { flow.client } else { flow.server };
+                flow.is_tcp == is_tcp && is_its(end) && flow.first_ns >= from_ns
+            })
+        };
+        // A socket's own datagrams: those sent after it was made. Another may have asked the same server before.
+        let made_ns = if is_tcp { i64::MIN } else { self.evidence.calls[object.made_by].entry_ns };
+        let flow = since(made_ns).or_else(|| since(i64::MIN))?;
         Some((flow, is_server))
     }
 
@@ -77,21 +95,17 @@ impl<'a> Case<'a> {
     }
 
     /// Packets of a socket's flow, each with whether the socket sent it.
-    pub fn packets(&self, id: ObjectId) -> impl Iterator<Item = (&'a Flight, bool)> {
-        let flow = self.flow(id);
-        let of_flow = move |flight: &'a Flight| {
-            let (wanted, is_server) = flow?;
-            let (flow, to_server) = self.flows.of(flight)?;
-            (flow == wanted).then_some((flight, to_server != is_server))
-        };
-        self.flights.iter().filter_map(of_flow)
+    pub fn packets(&self, id: ObjectId) -> impl DoubleEndedIterator<Item = (&'a Flight, bool)> {
+        let (flow, is_server) = self.flow(id).unzip();
+        let packets = flow.map_or(&[][..], |flow| self.of_flow[flow].as_slice());
+        packets.iter().map(move |(index, to_server)| (&self.flights[*index], Some(*to_server) != is_server))
     }
 
     /// The last packet to a socket, not after `t_ns`, that `wanted` says is one.
     pub fn last_arrived(&self, id: ObjectId, t_ns: i64, wanted: impl Fn(&Flight) -> bool) -> Option<&'a Flight> {
         let arrived = |flight: &&Flight| flight.arrived_ns.or(flight.sent_ns).is_some_and(|at| at <= t_ns);
-        let to_us = self.packets(id).filter(|(_, is_ours)| !is_ours).map(|(flight, _)| flight);
-        to_us.filter(arrived).filter(|flight| wanted(flight)).last()
+        let to_us = self.packets(id).rev().filter(|(_, is_ours)| !is_ours).map(|(flight, _)| flight);
+        to_us.filter(arrived).find(|flight| wanted(flight))
     }
 
     /// The last ICMP error about a socket's packets that arrived between these two moments.

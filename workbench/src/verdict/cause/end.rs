@@ -1,13 +1,14 @@
 //! The search's beginning: how the command ended, and what to say where there is nothing to search for.
 
 use super::case::Case;
+use super::happenings::What;
 use super::network::plain;
 use super::next::next;
-use super::trace::end_of;
+use super::trace::{Trail, end_of};
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
-use crate::verdict::{EndedBy, Mechanism, Party};
+use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
 /// What ended the command.
 pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
@@ -21,7 +22,7 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-            end_of(&case, command, t_ns, 0).unwrap_or_else(|| by_itself(&case, command, t_ns))
+            end_of(&case, command, t_ns, &mut Trail::default()).unwrap_or_else(|| by_itself(&case, command, t_ns))
         }
     }
 }
@@ -42,8 +43,14 @@ fn at_the_deadline(case: &Case<'_>, t_ns: i64) -> EndedBy {
 
 fn by_itself(case: &Case<'_>, command: u32, t_ns: i64) -> EndedBy {
     let who = case.process(command);
-    let words = format!("{who} came to its end; it had waited for nothing");
+    let has_waited = case.happenings.iter().any(|h| h.pid == command && !matches!(h.what, What::Refused(_)));
+    let (why, confidence) = match has_waited {
+        true => ("nothing that it had waited for says why", Confidence::Likely),
+        false => ("it had waited for nothing", Confidence::Certain),
+    };
+    let words = format!("{who} came to its end; {why}");
     let mut found = plain(Party::Tool, Mechanism::Exit, who, t_ns, words);
+    found.confidence = confidence;
     found.evidence = vec![EvidenceRef::Process(0)];
     found
 }

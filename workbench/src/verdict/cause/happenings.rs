@@ -1,5 +1,6 @@
 //! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
 
+use super::timers::{Timers, fired_after};
 use crate::evidence::{Arg, Call, Evidence, Signal};
 use crate::timeline::objects::{Completed, Fired, Kind, Name, ObjectId, Objects};
 use crate::verdict::Mechanism;
@@ -53,22 +54,38 @@ pub struct RanOut {
     pub waited_for: Vec<ObjectId>,
 }
 
+/// Signals that stop a process for a while (signal(7)): they end no wait of ours.
+const STOPS: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+
+/// What the walk looks things up in.
+struct Seen<'a> {
+    evidence: &'a Evidence,
+    objects: &'a Objects,
+    timers: Timers,
+}
+
 /// Everything that happened to the command's processes, in order.
 pub fn happenings(evidence: &Evidence, objects: &Objects) -> Vec<Happening> {
-    let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(evidence, objects, index, call));
-    let signals = evidence.signals.iter().enumerate().filter_map(|(index, signal)| of_signal(evidence, index, signal));
+    let seen = &Seen { evidence, objects, timers: Timers::new(evidence) };
+    let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(seen, index, call));
+    let signals = evidence.signals.iter().enumerate().filter_map(|(index, signal)| of_signal(seen, index, signal));
     let mut all: Vec<Happening> = calls.chain(signals).collect();
     all.sort_by_key(|h| (h.t_ns, h.call));
     all
 }
 
-fn of_call(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<Happening> {
+fn of_call(seen: &Seen<'_>, index: usize, call: &Call) -> Option<Happening> {
     let t_ns = call.exit_ns?;
-    let what = what(evidence, objects, index, call, t_ns)?;
-    Some(Happening { t_ns, since_ns: call.entry_ns, pid: call.pid, tid: call.tid, call: Some(index), what })
+    let what = what(seen, index, call, t_ns)?;
+    let since_ns = match (&what, call.name.as_str()) {
+        (What::RanOut(RanOut { mechanism: Mechanism::Wait(_), armed_at_ns, .. }), _) => *armed_at_ns,
+        _ => call.entry_ns,
+    };
+    Some(Happening { t_ns, since_ns, pid: call.pid, tid: call.tid, call: Some(index), what })
 }
 
-fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Option<What> {
+fn what(seen: &Seen<'_>, index: usize, call: &Call, t_ns: i64) -> Option<What> {
+    let Seen { evidence, objects, .. } = seen;
     if call.is_interrupted() {
         return None;
     }
@@ -77,23 +94,23 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
     }
     match call.name.as_str() {
         "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => {
-            looked(objects, index, call)
+            looked(evidence, objects, index, call)
         }
-        "nanosleep" | "clock_nanosleep" => call.value().and(ran_out(objects, index, call)),
+        "nanosleep" | "clock_nanosleep" => call.value().and(ran_out(evidence, objects, index, call)),
         "futex" | "futex_wait" | "futex_waitv" | "mq_timedreceive" | "mq_timedsend" | "semtimedop" => {
             match call.error() {
-                Some("ETIMEDOUT") => ran_out(objects, index, call),
-                Some("EAGAIN") if call.name == "semtimedop" => ran_out(objects, index, call),
+                Some("ETIMEDOUT") => ran_out(evidence, objects, index, call),
+                Some("EAGAIN") if call.name == "semtimedop" => ran_out(evidence, objects, index, call),
                 Some(_) => None,
                 None => Some(What::Woken),
             }
         }
-        "io_uring_enter" => ring(objects, index, call),
-        "recvmmsg" if is_over(call, t_ns) => ran_out(objects, index, call),
+        "io_uring_enter" => ring(evidence, objects, index, call),
+        "recvmmsg" if is_over(call, t_ns) => ran_out(evidence, objects, index, call),
         "rt_sigtimedwait" => match call.error() {
-            Some("EAGAIN") => ran_out(objects, index, call),
+            Some("EAGAIN") => ran_out(evidence, objects, index, call),
             Some(_) => None,
-            None => Some(taken(evidence, call, t_ns)),
+            None => taken(seen, call),
         },
         "restart_syscall" => resumed(evidence, objects, index, call),
         "wait4" | "waitid" => child(call),
@@ -109,18 +126,18 @@ fn what(evidence: &Evidence, objects: &Objects, index: usize, call: &Call, t_ns:
 }
 
 /// A look at descriptors. One that found nothing at once was no wait.
-fn looked(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+fn looked(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     match call.value()? {
         0 if call.timeout_ns() == Some(Some(0)) => None,
-        0 => ran_out(objects, index, call),
+        0 => ran_out(evidence, objects, index, call),
         _ => Some(What::Ready(objects.ready(index).iter().map(|ready| ready.object).collect())),
     }
 }
 
 /// What an io_uring had done: a timeout that ran out, or operations on descriptors.
-fn ring(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+fn ring(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     if call.error() == Some("ETIME") {
-        return ran_out(objects, index, call);
+        return ran_out(evidence, objects, index, call);
     }
     let completed = objects.completed(index);
     let ready: Vec<ObjectId> = completed.iter().filter_map(|completed| completed.op.object).collect();
@@ -152,21 +169,41 @@ pub fn waited_in(call: &Call) -> &str {
 }
 
 /// A call's own timeout ran out.
-fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<What> {
+fn ran_out(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
     let armed_for_ns = call.timeout_ns()??;
+    let (armed_by, begun_ns) = begun(evidence, index, call);
+    let armed_for_ns = armed_for_ns.saturating_add(call.entry_ns.abs_diff(begun_ns));
     Some(What::RanOut(RanOut {
         mechanism: Mechanism::Wait(waited_in(call).to_owned()),
-        armed_at_ns: call.entry_ns,
+        armed_at_ns: begun_ns,
         armed_for_ns,
-        armed_by: index,
+        armed_by,
         waited_for: objects.waited_for(index),
     }))
+}
+
+/// The call that began a wait until an instant: a signal may have ended it, and the kernel made the same call again.
+fn begun(evidence: &Evidence, index: usize, call: &Call) -> (usize, i64) {
+    let instant = |call: &Call| {
+        call.args.iter().find_map(|arg| match arg {
+            Arg::Timeout { at_ns, .. } => *at_ns,
+            _ => None,
+        })
+    };
+    let Some(at_ns) = instant(call) else { return (index, call.entry_ns) };
+    let of_thread = evidence.calls[..index].iter().enumerate().rev().filter(|(_, earlier)| earlier.tid == call.tid);
+    let same = of_thread.take_while(|(_, earlier)| earlier.is_interrupted() && instant(earlier) == Some(at_ns));
+    same.last().map_or((index, call.entry_ns), |(index, earlier)| (index, earlier.entry_ns))
 }
 
 /// A timerfd was among what was ready, or was read.
 fn timerfd(evidence: &Evidence, objects: &Objects, index: usize) -> Option<RanOut> {
     let Fired { timer, armed_by, armed_for_ns } = objects.fired(index)?;
-    let armed_at_ns = evidence.calls[armed_by].entry_ns;
+    let setting = &evidence.calls[armed_by];
+    let armed_at_ns = setting.entry_ns;
+    let gone_ns = evidence.calls[index].exit_ns? - armed_at_ns;
+    let interval_ns = setting.timer_setting().map_or(0, |(_, interval_ns)| interval_ns);
+    let armed_for_ns = fired_after(armed_for_ns, interval_ns, gone_ns)?;
     let waited_for = objects.waited_for(index).into_iter().filter(|id| *id != timer).collect();
     Some(RanOut { mechanism: Mechanism::Timer("timerfd".into()), armed_at_ns, armed_for_ns, armed_by, waited_for })
 }
@@ -187,7 +224,7 @@ fn child(call: &Call) -> Option<What> {
 }
 
 /// A signal that was waited for instead of being delivered.
-fn taken(evidence: &Evidence, call: &Call, t_ns: i64) -> What {
+fn taken(seen: &Seen<'_>, call: &Call) -> Option<What> {
     let code = call.args.iter().find_map(|arg| match arg {
         Arg::Struct(members) => members.iter().find_map(|(name, value)| match value {
             Arg::Symbol(code) if name == "si_code" => Some(code.as_str()),
@@ -195,25 +232,29 @@ fn taken(evidence: &Evidence, call: &Call, t_ns: i64) -> What {
         }),
         _ => None,
     });
+    let is_timer = code == Some("SI_TIMER");
     // Without `siginfo_t` there is only the signal's number.
     let is_kernel_s = code.is_none_or(|code| code == "SI_KERNEL");
-    let arms: &[&str] = match call.value() {
-        _ if code == Some("SI_TIMER") => &["timer_settime"],
-        Some(signal) if signal == i64::from(libc::SIGALRM) && is_kernel_s => &["alarm", "setitimer"],
-        _ => &[],
-    };
-    armed(evidence, call.pid, arms, t_ns).map_or(What::Woken, What::RanOut)
+    let is_alarm = call.value() == Some(i64::from(libc::SIGALRM)) && is_kernel_s;
+    let is_any = is_timer || is_alarm;
+    let timer = is_any.then(|| seen.timers.taken(seen.evidence, call.pid, call.exit_ns?, is_timer)).flatten();
+    Some(timer.map_or(What::Woken, What::RanOut))
 }
+
+/// Calls of a thread between an interrupted one and its resumption: those of a signal's handler, and resumptions.
+const RESTARTS: usize = 1_000;
 
 /// A wait that was stopped and taken up again: what is left of it counts with its beginning.
 fn resumed(evidence: &Evidence, objects: &Objects, index: usize, call: &Call) -> Option<What> {
-    let Some(Arg::Resumes(name)) = call.args.last() else { return None };
-    let earlier = evidence.calls[..index].iter().rposition(|c| c.tid == call.tid && c.name == *name)?;
+    let of_thread = (0..index).rev().filter(|earlier| evidence.calls[*earlier].tid == call.tid);
+    let earlier = of_thread.map(|earlier| (earlier, &evidence.calls[earlier]));
+    // It may have been stopped more than once.
+    let (earlier, _) = earlier.take(RESTARTS).find(|(_, c)| c.name != "restart_syscall" && c.is_interrupted())?;
     let first = &evidence.calls[earlier];
     match call.value() {
-        Some(0) => ran_out(objects, earlier, first),
+        Some(0) => ran_out(evidence, objects, earlier, first),
         Some(_) => Some(What::Ready(objects.waited_for(earlier))),
-        None => (call.error() == Some("ETIMEDOUT")).then(|| ran_out(objects, earlier, first)).flatten(),
+        None => (call.error() == Some("ETIMEDOUT")).then(|| ran_out(evidence, objects, earlier, first)).flatten(),
     }
 }
 
@@ -257,25 +298,11 @@ fn on_descriptor(objects: &Objects, index: usize, call: &Call, t_ns: i64) -> Opt
     }
 }
 
-fn of_signal(evidence: &Evidence, index: usize, signal: &Signal) -> Option<Happening> {
-    if signal.is_housekeeping() {
+fn of_signal(seen: &Seen<'_>, index: usize, signal: &Signal) -> Option<Happening> {
+    if signal.is_housekeeping() || STOPS.contains(&signal.name.as_str()) {
         return None;
     }
-    let timer = armed(evidence, signal.pid, signal.armed_by(), signal.t_ns);
+    let timer = seen.timers.behind(seen.evidence, signal);
     let (t_ns, pid, tid) = (signal.t_ns, signal.pid, signal.tid);
     Some(Happening { t_ns, since_ns: t_ns, pid, tid, call: None, what: What::Signal(index, timer) })
-}
-
-/// The newest timer that one of these calls armed in a process before `t_ns`, and that was due by then.
-fn armed(evidence: &Evidence, pid: u32, arms: &[&str], t_ns: i64) -> Option<RanOut> {
-    let (armed_by, call, armed_for_ns) = evidence.calls.iter().enumerate().rev().find_map(|(index, call)| {
-        let is_ours = call.pid == pid && call.entry_ns <= t_ns && arms.contains(&call.name.as_str());
-        let (ns, _) = call.timer_setting().filter(|(ns, _)| is_ours && *ns > 0 && call.error().is_none())?;
-        // A jiffy early at most: the clocks that stamp calls and signals are one.
-        let due_ns = call.entry_ns.saturating_add_unsigned(ns);
-        (due_ns <= t_ns.saturating_add(10_000_000)).then_some((index, call, ns))
-    })?;
-    let name = if call.name == "timer_settime" { "timer_create" } else { &call.name };
-    let mechanism = Mechanism::Timer(name.to_owned());
-    Some(RanOut { mechanism, armed_at_ns: call.entry_ns, armed_for_ns, armed_by, waited_for: Vec::new() })
 }

@@ -10,6 +10,7 @@ mod next;
 mod resolver;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod trace;
 mod waits;
 mod words;

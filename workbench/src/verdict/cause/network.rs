@@ -4,8 +4,8 @@ use super::case::{Case, seen};
 use super::happenings::Happening;
 use super::kernel;
 use super::resolver;
-use crate::evidence::Call;
-use crate::timeline::objects::{Kind, ObjectId};
+use crate::evidence::{Arg, Call};
+use crate::timeline::objects::{Completed, Kind, ObjectId};
 use crate::timeline::tcp_flags::{self, FIN, RST, SYN};
 use crate::timeline::{Content, EvidenceRef, Fate, Flight};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
@@ -23,6 +23,9 @@ struct Told {
 
 /// What came back on a socket at `happening`, as far as the process looked before `limit_ns`. `None` if nothing did.
 pub fn came_back(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns: i64) -> Option<EndedBy> {
+    if is_no_news(case, id, happening) {
+        return None;
+    }
     let told = told(case, id, happening, limit_ns);
     let t_ns = happening.t_ns;
     if let Some((errno, call)) = &told.error {
@@ -31,30 +34,102 @@ pub fn came_back(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns:
     if let Some(call) = told.end {
         return Some(ended(case, id, call, t_ns));
     }
+    if let Some(found) = told.success.is_none().then(|| not_asked(case, id, happening)).flatten() {
+        return Some(found);
+    }
     if case.objects.get(id).kind == Kind::Udp && resolver::is_name_server(case, id) {
         return Some(resolver::answered(case, id, t_ns));
     }
     let call = told.success.or(happening.call)?;
-    Some(answered(case, id, call, t_ns))
+    let mut found = answered(case, id, call, t_ns);
+    // That it failed all the same is not explained by what came.
+    let process = case.evidence.processes.iter().find(|process| process.tid == happening.pid);
+    if let Some(code) = process.and_then(|process| process.exit_code).filter(|code| *code != 0) {
+        found.confidence = Confidence::Likely;
+        found.words = format!("{}; {} then ended with exit code {code}", found.words, case.process(happening.pid));
+    }
+    Some(found)
+}
+
+/// An error that a look at descriptors found (POLLERR), and the program did not ask which: a packet that came meanwhile.
+fn not_asked(case: &Case<'_>, id: ObjectId, happening: &Happening) -> Option<EndedBy> {
+    let (index, since_ns, t_ns) = (happening.call?, happening.since_ns, happening.t_ns);
+    let has_error = |arg: &Arg| match arg {
+        Arg::Poll(entries) => entries.iter().any(|entry| entry.revents.contains("ERR")),
+        _ => false,
+    };
+    if !case.evidence.calls[index].args.iter().any(has_error) {
+        return None;
+    }
+    let told = EvidenceRef::Call(index);
+    // It may have come before the look, after what it is about was sent.
+    let sent = case.packets(id).rev().find(|(flight, is_ours)| *is_ours && flight.t_ns() <= t_ns);
+    let from_ns = sent.map_or(since_ns, |(flight, _)| flight.t_ns().min(since_ns));
+    if let Some((flight, kind)) = case.icmp_about(id, from_ns, t_ns) {
+        return Some(by_packet(case, id, flight, Mechanism::Icmp(kind.to_owned()), told, t_ns));
+    }
+    let reset = case.last_arrived(id, t_ns, |flight| tcp_flags::of(flight) & RST != 0)?;
+    Some(by_packet(case, id, reset, Mechanism::Reset, told, t_ns))
+}
+
+/// A connection that was there before, on which a program could go on sending, and nothing had come.
+fn is_no_news(case: &Case<'_>, id: ObjectId, happening: &Happening) -> bool {
+    let is_writable = happening.call.is_some_and(|index| is_only_writable(&case.evidence.calls[index]));
+    let since_ns = happening.since_ns;
+    let has_come = || {
+        let last = case.last_arrived(id, happening.t_ns, |_| true);
+        last.and_then(|flight| flight.arrived_ns).is_some_and(|at| at >= since_ns)
+    };
+    is_writable && case.objects.get(id).kind == Kind::Tcp && kernel::is_established(case, id, since_ns) && !has_come()
+}
+
+/// Whether a look at descriptors found nothing but that one can send (poll(2), epoll_ctl(2), select(2)).
+fn is_only_writable(call: &Call) -> bool {
+    let mut found = false;
+    for (place, arg) in call.args.iter().enumerate() {
+        match arg {
+            Arg::Poll(entries) => {
+                for event in entries.iter().flat_map(|entry| entry.revents.split('|')).filter(|event| !event.is_empty())
+                {
+                    if !matches!(event.trim_start_matches('E'), "POLLOUT" | "POLLWRNORM" | "POLLWRBAND") {
+                        return false;
+                    }
+                    found = true;
+                }
+            }
+            // select(2): the first set is for reading, the second for writing.
+            Arg::FdSet { ready, .. } if !ready.is_empty() => {
+                if place != 2 {
+                    return false;
+                }
+                found = true;
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn told(case: &Case<'_>, id: ObjectId, happening: &Happening, limit_ns: i64) -> Told {
     let mut told = Told::default();
     let first = happening.call.unwrap_or(0);
-    for (index, call) in case.evidence.calls.iter().enumerate().skip(first) {
-        let is_in_time = call.exit_ns.is_some_and(|exit| exit >= happening.t_ns && exit <= limit_ns);
-        if call.pid != happening.pid || !is_in_time {
-            continue;
-        }
+    let is_in_time = |index: usize| {
+        let call = &case.evidence.calls[index];
+        let is_within = call.exit_ns.is_some_and(|exit| exit >= happening.t_ns && exit <= limit_ns);
+        call.pid == happening.pid && is_within
+    };
+    for (index, completed) in case.objects.completed_since(first).filter(|(index, _)| is_in_time(*index)) {
         // What limits an operation says nothing of its socket: ECANCELED is that it was not needed.
-        let of_ring = case.objects.completed(index).iter();
-        let of_ring = of_ring.filter(|completed| completed.op.object == Some(id) && completed.op.timeout_ns.is_none());
-        if let Some(errno) = of_ring.filter_map(|completed| completed.error.clone()).next_back() {
+        let is_its = |completed: &&Completed| completed.op.object == Some(id) && completed.op.timeout_ns.is_none();
+        let of_object = completed.iter().filter(is_its);
+        if let Some(errno) = of_object.filter_map(|completed| completed.error.clone()).next_back() {
             told.error = Some((errno, index));
         }
-        if case.objects.first_of(index) != Some(id) {
-            continue;
-        }
+    }
+    let calls = case.objects.calls_on(id);
+    let calls = calls[calls.partition_point(|index| *index < first)..].iter().copied();
+    for index in calls.filter(|index| is_in_time(*index)) {
+        let call = &case.evidence.calls[index];
         match said(call) {
             Some(Said::Error(errno)) => told.error = Some((errno, index)),
             Some(Said::End) => told.end = told.end.or(Some(index)),
@@ -94,23 +169,19 @@ fn said(call: &Call) -> Option<Said> {
 fn failed(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) -> EndedBy {
     let begun_ns = begun_ns(case, id, call);
     let told = EvidenceRef::Call(call);
-    // No ICMP error becomes one of these (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert in net/ipv6/icmp.c).
-    let is_tcp_s_own = matches!(errno, "ETIMEDOUT" | "ECONNRESET" | "EPIPE");
-    let icmp = case.icmp_about(id, begun_ns, t_ns).filter(|_| !is_tcp_s_own);
-    // On a connection that is there it ends nothing; when the retries are used up it stands in for ETIMEDOUT
-    // (sk_err_soft, tcp_write_err in net/ipv4/tcp_timer.c; RFC 1122, 4.2.3.9).
-    let is_soft = matches!(errno, "EHOSTUNREACH" | "ENETUNREACH" | "ENOPROTOOPT" | "EACCES" | "EPROTO");
-    if is_soft && case.objects.get(id).kind == Kind::Tcp && kernel::is_established(case, id, t_ns) {
-        let mut found = kernel::timed_out(case, id, call, t_ns);
-        found.evidence.extend(icmp.into_iter().flat_map(|(flight, _)| seen(flight)));
-        return found;
-    }
+    let icmp = case.icmp_about(id, begun_ns, t_ns).filter(|(_, kind)| can_mean(errno, kind));
     // A kernel whose neighbour does not answer sends the error to itself (ipv4_link_failure, net/ipv4/route.c).
     let is_own = icmp.is_some_and(|(flight, _)| flight.from == case.host() && flight.to == case.host());
     if is_own && kernel::asked_neighbour(case, begun_ns, t_ns).is_some() {
         return kernel::no_neighbour(case, id, call, t_ns);
     }
     if let Some((flight, kind)) = icmp {
+        if went_on(case, id, flight, t_ns) {
+            let mut found = kernel::timed_out(case, id, call, t_ns);
+            found.words = format!("{}; it said {errno}, because ICMP {kind} had come before", found.words);
+            found.evidence.extend(seen(flight));
+            return found;
+        }
         return by_packet(case, id, flight, Mechanism::Icmp(kind.to_owned()), told, t_ns);
     }
     match errno {
@@ -129,6 +200,33 @@ fn failed(case: &Case<'_>, id: ObjectId, errno: &str, call: usize, t_ns: i64) ->
         }
         _ => refused_locally(case, id, errno, call, t_ns),
     }
+}
+
+/// Whether an ICMP error of this kind can be what an errno says (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert
+/// in net/ipv6/icmp.c).
+fn can_mean(errno: &str, kind: &str) -> bool {
+    match errno {
+        "ETIMEDOUT" | "ECONNRESET" | "EPIPE" => false,
+        "ECONNREFUSED" => kind == "port unreachable",
+        _ => true,
+    }
+}
+
+/// Whether TCP went on after an ICMP error: on an established connection it only remembers what to say when it gives up
+/// (RFC 1122, 4.2.3.9; sk_err_soft in net/ipv4/tcp_ipv4.c).
+fn went_on(case: &Case<'_>, id: ObjectId, icmp: &Flight, t_ns: i64) -> bool {
+    if case.objects.get(id).kind != Kind::Tcp {
+        return false;
+    }
+    let came_ns = icmp.arrived_ns.unwrap_or(t_ns);
+    let is_later = |flight: &Flight| flight.t_ns() > came_ns && flight.t_ns() <= t_ns;
+    let has_sent =
+        case.packets(id).any(|(flight, is_ours)| is_ours && is_later(flight) && tcp_flags::of(flight) & RST == 0);
+    // Unless it asked to be told at once (ip(7)).
+    let calls = case.objects.calls_on(id).iter().map(|index| &case.evidence.calls[*index]);
+    let mut options = calls.filter(|call| call.name == "setsockopt");
+    let is_told = options.any(|call| call.has_symbol("IP_RECVERR") || call.has_symbol("IPV6_RECVERR"));
+    has_sent || (kernel::is_established(case, id, came_ns) && !is_told)
 }
 
 /// When what failed had begun: the connect, else the socket.
@@ -159,7 +257,7 @@ fn by_packet(
     let words = match (&mechanism, is_refusal) {
         (Mechanism::Fin, _) => format!("{who} closed the connection with {place} (FIN)"),
         (Mechanism::Reset, true) => format!("{who} refused the connection to {place} with {what}"),
-        (Mechanism::Reset, false) => format!("{who} broke the connection with {place} off with {what}"),
+        (Mechanism::Reset, false) => format!("{who} reset the connection with {place} (RST)"),
         _ => format!("{who} answered what was sent to {place} with {what}"),
     };
     EndedBy {

@@ -51,6 +51,6 @@ fn of_connection(case: &Case<'_>, id: ObjectId, t_ns: i64) -> Option<Next> {
 }
 
 fn never(why: &str) -> Next {
-    let words = format!("nothing else would have ended it: {why}");
+    let words = format!("the kernel would never have ended it: {why}");
     Next { mechanism: None, earliest_ns: None, latest_ns: None, words }
 }

@@ -1,5 +1,7 @@
 //! Backwards from an end to its cause: the last thing that let the process go on, and what lies behind that.
 
+use std::collections::BTreeSet;
+
 use super::case::Case;
 use super::happenings::{Happening, RanOut, What};
 use super::kernel::orphaned;
@@ -8,6 +10,7 @@ use super::waits::{alarmed, gave_up};
 use crate::evidence::{Arg, Call};
 use crate::timeline::EvidenceRef;
 use crate::timeline::objects::{Kind, ObjectId};
+use crate::timeline::tcp_flags::{self, FIN, RST};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
 /// A wait shorter than this that ran out is how a program is written (a runtime's scheduler, a spin with pauses), unless
@@ -38,63 +41,108 @@ impl<'a> Delivered<'a> {
     }
 }
 
+/// How many of the others' news are looked at for what woke a thread, the newest first.
+const NEWS: usize = 64;
+
+/// Where the search has been. What led nowhere once is not gone into again: threads that wake each other by turns would
+/// double the ways at every step.
+#[derive(Debug, Default)]
+pub struct Trail {
+    depth: usize,
+    tried: BTreeSet<(i64, u32, Option<usize>)>,
+}
+
+impl Trail {
+    /// One step further back, if that is not too far.
+    fn deeper<T>(&mut self, search: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth >= DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        let found = search(self);
+        self.depth -= 1;
+        found
+    }
+}
+
 /// What ended process `pid` at `t_ns`.
-pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+pub fn end_of(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let process = case.evidence.processes.iter().find(|p| p.tid == pid)?;
     if let Some(name) = &process.killed_by {
         let of_process = case.happenings.iter().rev().filter(|h| h.pid == pid && h.t_ns <= t_ns);
         let lethal = of_process.filter_map(Delivered::of).find(|d| case.evidence.signals[d.index].name == *name);
         return Some(match lethal {
-            Some(delivered) => signalled(case, &delivered, depth),
-            None => killed_unseen(case, pid, name, t_ns, depth),
+            Some(delivered) => signalled(case, &delivered, trail),
+            None => killed_unseen(case, pid, name, t_ns, trail),
         });
     }
-    before(case, pid, t_ns, depth)
+    before(case, pid, t_ns, trail)
 }
 
-/// SIGKILL shows in no stop of its victim: who sent it shows in the sender's call. Nor do signals that a process sends to
-/// itself count as such: SIGPIPE stands for the EPIPE that its write got (write(2)).
-fn killed_unseen(case: &Case<'_>, pid: u32, name: &str, t_ns: i64, depth: usize) -> EndedBy {
-    let sent = case.evidence.calls.iter().rev().find(|call| {
-        call.pid != pid && call.entry_ns <= t_ns && t_ns - call.entry_ns <= HANDED_ON_NS && is_sent_to(call, pid, name)
-    });
-    let behind = match sent.filter(|_| depth < DEPTH) {
-        Some(call) => before(case, call.pid, call.entry_ns, depth + 1),
-        None if name == "SIGPIPE" => before(case, pid, t_ns, depth + 1),
+/// SIGKILL shows in no stop of its victim, and what a process sends itself is no news: who sent it shows in the sender's
+/// call. SIGPIPE answers a call of the process itself (write(2), EPIPE).
+fn killed_unseen(case: &Case<'_>, pid: u32, name: &str, t_ns: i64, trail: &mut Trail) -> EndedBy {
+    let sent = case
+        .evidence
+        .calls
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(_, call)| (0..=HANDED_ON_NS).contains(&(t_ns - call.entry_ns)) && is_kill(call, pid, name));
+    let behind = match sent {
+        Some((index, call)) => {
+            let behind = trail.deeper(|trail| before(case, call.pid, call.entry_ns, trail));
+            behind.map(|mut found| {
+                found.evidence.push(EvidenceRef::Call(index));
+                found
+            })
+        }
+        None if name == "SIGPIPE" => trail.deeper(|trail| before(case, pid, t_ns, trail)),
         None => None,
     };
     behind.unwrap_or_else(|| {
         let who = case.process(pid);
-        let words = format!("{who} was killed by {name}");
-        plain(Party::Tool, Mechanism::Signal(name.to_owned()), who, t_ns, words)
+        let by_itself = sent.is_some_and(|(_, call)| call.pid == pid);
+        let (from, confidence) = match sent {
+            _ if by_itself => (", which it sent itself".to_owned(), Confidence::Certain),
+            Some((_, call)) => (format!(" from {}", case.process(call.pid)), Confidence::Certain),
+            None if name == "SIGKILL" => (", and nobody of the command's sent it".to_owned(), Confidence::Likely),
+            None => (String::new(), Confidence::Certain),
+        };
+        let words = format!("{who} was killed by {name}{from}");
+        let mut found = plain(Party::Tool, Mechanism::Signal(name.to_owned()), who, t_ns, words);
+        found.confidence = confidence;
+        found.evidence = sent.map(|(index, _)| EvidenceRef::Call(index)).into_iter().collect();
+        found
     })
 }
 
-/// Whether a call sends this signal to a process, by itself or with its group (kill(2)).
-fn is_sent_to(call: &Call, pid: u32, name: &str) -> bool {
+/// Whether a call sends this signal to a process, or to a group that it may be in (kill(2)).
+fn is_kill(call: &Call, pid: u32, name: &str) -> bool {
     let is_kill = matches!(call.name.as_str(), "kill" | "tkill" | "tgkill");
-    let target = call.args.iter().find_map(|arg| match arg {
-        Arg::Int(target) => Some(*target),
+    let to = call.args.first().and_then(|arg| match arg {
+        Arg::Int(to) => Some(*to),
         _ => None,
     });
-    is_kill && call.has_symbol(name) && target.is_none_or(|target| target <= 0 || target == i64::from(pid))
+    is_kill && call.error().is_none() && call.has_symbol(name) && to.is_some_and(|to| to <= 0 || to == i64::from(pid))
 }
 
 /// What let process `pid` go on last before `t_ns`.
-pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let mut weak: Option<&Happening> = None;
-    for happening in case.happenings.iter().rev().filter(|h| h.pid == pid && h.t_ns <= t_ns) {
+    for happening in case.until(t_ns).iter().rev().filter(|h| h.pid == pid) {
         if let What::RanOut(_) = happening.what
             && happening.t_ns - happening.since_ns < NOTABLE_NS
         {
             weak = weak.or(Some(happening));
             continue;
         }
-        if let Some(found) = explain(case, beside(case, happening), t_ns, depth) {
+        if let Some(found) = explain(case, beside(case, happening), t_ns, trail) {
             return Some(found);
         }
     }
-    weak.and_then(|happening| explain(case, happening, t_ns, depth)).or_else(|| last_child(case, pid, t_ns, depth))
+    let weak = weak.and_then(|happening| explain(case, happening, t_ns, trail));
+    weak.or_else(|| last_child(case, pid, t_ns, trail))
 }
 
 /// Runtimes let several threads wait until one moment, and one of them for the network: that one waited for what the
@@ -111,30 +159,37 @@ fn beside<'a>(case: &'a Case<'_>, happening: &'a Happening) -> &'a Happening {
     }
     let near = |h: &&Happening| h.pid == happening.pid && (0..NOTABLE_NS).contains(&(happening.t_ns - h.t_ns));
     let as_long = |h: &&Happening| (h.t_ns - h.since_ns) * 2 > happening.t_ns - happening.since_ns;
-    case.happenings.iter().rev().filter(near).filter(as_long).find(|h| is_network(h)).unwrap_or(happening)
+    case.until(happening.t_ns)
+        .iter()
+        .rev()
+        .take_while(|h| happening.t_ns - h.t_ns < NOTABLE_NS)
+        .filter(near)
+        .filter(as_long)
+        .find(|h| is_network(h))
+        .unwrap_or(happening)
 }
 
 /// A process that waited for nothing else may have waited for a child in a way that is not recorded.
-fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, depth: usize) -> Option<EndedBy> {
+fn last_child(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let processes = case.evidence.processes.iter();
     let own: Vec<u32> = processes.clone().filter(|p| p.pid == pid).map(|p| p.tid).collect();
     let children = processes.filter(|p| p.tid == p.pid && p.pid != pid && own.contains(&p.parent_tid));
     let ended = children.filter_map(|p| Some((p.end_ns.filter(|end| *end <= t_ns)?, p.pid)));
-    let (end_ns, child) = ended.max().filter(|_| depth < DEPTH)?;
-    end_of(case, child, end_ns, depth + 1)
+    let (end_ns, child) = ended.max()?;
+    trail.deeper(|trail| end_of(case, child, end_ns, trail))
 }
 
-fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, depth: usize) -> Option<EndedBy> {
-    if depth > DEPTH || !case.ask(happening) {
+fn explain(case: &Case<'_>, happening: &Happening, limit_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
+    if !trail.tried.insert((happening.t_ns, happening.tid, happening.call)) {
         return None;
     }
     match &happening.what {
         What::RanOut(ran_out) => Some(gave_up(case, happening, ran_out)),
-        What::Signal(..) => Delivered::of(happening).map(|delivered| signalled(case, &delivered, depth)),
-        What::Child(pid) => end_of(case, *pid, happening.t_ns, depth + 1),
-        What::Woken => handed_on(case, happening, depth),
+        What::Signal(..) => Delivered::of(happening).map(|delivered| signalled(case, &delivered, trail)),
+        What::Child(pid) => trail.deeper(|trail| end_of(case, *pid, happening.t_ns, trail)),
+        What::Woken => handed_on(case, happening, trail),
         What::Refused(errno) => refused(case, happening, errno, limit_ns),
-        What::Ready(ready) => answered(case, happening, ready, limit_ns, depth),
+        What::Ready(ready) => answered(case, happening, ready, limit_ns, trail),
     }
 }
 
@@ -143,9 +198,13 @@ fn answered(
     happening: &Happening,
     ready: &[ObjectId],
     limit_ns: i64,
-    depth: usize,
+    trail: &mut Trail,
 ) -> Option<EndedBy> {
     let is_network = |id: &&ObjectId| matches!(case.objects.get(**id).kind, Kind::Tcp | Kind::Udp);
+    let shut = ready.iter().filter(is_network).find_map(|id| shut_down(case, *id, happening));
+    if let Some(found) = shut.and_then(|(tid, t_ns)| of_thread(case, tid, t_ns, trail)) {
+        return Some(found);
+    }
     let mut found: Vec<EndedBy> =
         ready.iter().filter(is_network).filter_map(|id| came_back(case, *id, happening, limit_ns)).collect();
     // An error says more than an answer.
@@ -161,8 +220,25 @@ fn answered(
             let is_internal = ready
                 .iter()
                 .any(|id| matches!(case.objects.get(*id).kind, Kind::Internal | Kind::SignalFd | Kind::Ring));
-            is_internal.then(|| handed_on(case, happening, depth)).flatten()
+            is_internal.then(|| handed_on(case, happening, trail)).flatten()
         })
+}
+
+/// Another thread of the command shut a socket down (shutdown(2)) that this one waited for, and its peer had said
+/// nothing: which thread, and when.
+fn shut_down(case: &Case<'_>, id: ObjectId, happening: &Happening) -> Option<(u32, i64)> {
+    let has_ended =
+        || case.last_arrived(id, happening.t_ns, |flight| tcp_flags::of(flight) & (FIN | RST) != 0).is_some();
+    let calls = case.objects.calls_on(id).iter().rev().map(|index| &case.evidence.calls[*index]);
+    let mut shuts = calls.filter(|call| call.name == "shutdown" && call.error().is_none());
+    let call = shuts.find(|call| (happening.since_ns..=happening.t_ns).contains(&call.entry_ns))?;
+    (call.tid != happening.tid && !has_ended()).then_some((call.tid, call.entry_ns))
+}
+
+/// What let one thread go on last.
+fn of_thread(case: &Case<'_>, tid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
+    let mut news = case.until(t_ns).iter().rev().filter(|h| h.tid == tid);
+    news.find_map(|h| trail.deeper(|trail| explain(case, h, t_ns, trail)))
 }
 
 /// The kernel refused a call at once, and the process did nothing more that anybody could see: it did not get the same
@@ -186,14 +262,12 @@ fn refused(case: &Case<'_>, happening: &Happening, errno: &str, limit_ns: i64) -
 }
 
 /// Another thread or process had news, and woke this one.
-fn handed_on(case: &Case<'_>, woken: &Happening, depth: usize) -> Option<EndedBy> {
-    let recent = case
-        .happenings
-        .iter()
-        .rev()
-        .filter(|h| h.tid != woken.tid && h.t_ns <= woken.t_ns && woken.t_ns - h.t_ns <= HANDED_ON_NS);
-    let mut others = recent.filter(|h| !matches!(h.what, What::Woken | What::Refused(_)) && !is_short(h));
-    others.find_map(|h| explain(case, h, woken.t_ns, depth + 1))
+fn handed_on(case: &Case<'_>, woken: &Happening, trail: &mut Trail) -> Option<EndedBy> {
+    let recent = case.until(woken.t_ns).iter().rev().take_while(|h| woken.t_ns - h.t_ns <= HANDED_ON_NS);
+    let news =
+        recent.filter(|h| h.tid != woken.tid && !matches!(h.what, What::Woken | What::Refused(_)) && !is_short(h));
+    let mut others = news.take(NEWS);
+    others.find_map(|h| trail.deeper(|trail| explain(case, h, woken.t_ns, trail)))
 }
 
 fn is_short(happening: &Happening) -> bool {
@@ -201,14 +275,14 @@ fn is_short(happening: &Happening) -> bool {
 }
 
 /// A signal: a timer's, or another process's, which had its own reason.
-fn signalled(case: &Case<'_>, delivered: &Delivered<'_>, depth: usize) -> EndedBy {
+fn signalled(case: &Case<'_>, delivered: &Delivered<'_>, trail: &mut Trail) -> EndedBy {
     let Delivered { happening, index, timer } = *delivered;
     let signal = &case.evidence.signals[index];
     if let Some(timer) = timer {
         return alarmed(case, happening, timer);
     }
     let sender = signal.sender_pid.filter(|sender| *sender != signal.pid && *sender != 0);
-    let behind = sender.filter(|_| depth < DEPTH).and_then(|sender| before(case, sender, happening.t_ns, depth + 1));
+    let behind = sender.and_then(|sender| trail.deeper(|trail| before(case, sender, happening.t_ns, trail)));
     if let Some(mut found) = behind {
         found.evidence.push(EvidenceRef::Signal(index));
         return found;
@@ -218,6 +292,8 @@ fn signalled(case: &Case<'_>, delivered: &Delivered<'_>, depth: usize) -> EndedB
     let words = format!("{who} got {}{from}", signal.name);
     let mut found = plain(Party::Tool, Mechanism::Signal(signal.name.clone()), who, happening.t_ns, words);
     found.evidence = vec![EvidenceRef::Signal(index)];
-    found.confidence = if sender.is_some() { Confidence::Certain } else { Confidence::Likely };
+    // A fault's code says so itself (sigaction(2), si_code).
+    let is_fault = ["SEGV_", "BUS_", "FPE_", "ILL_", "TRAP_"].iter().any(|fault| signal.code.starts_with(fault));
+    found.confidence = if sender.is_some() || is_fault { Confidence::Certain } else { Confidence::Likely };
     found
 }

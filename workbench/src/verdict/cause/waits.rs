@@ -10,11 +10,14 @@ use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, PROGRAMS_GRAIN_NS, armed_until_then, asked_for, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
+/// How much earlier than its deadline a program's last notable wait may end: shorter waits are left out of account.
+const LATE_NS: i64 = 20_000_000;
+
 /// A wait that ended a process's patience.
 pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
     let chain = chain(case, at);
     if ran_out.waited_for.iter().any(|id| resolver::is_name_server(case, *id)) {
-        return resolver_gave_up(case, at, &chain);
+        return resolver::gave_up(case, at);
     }
     if let Some(found) = shared_due(case, at, ran_out) {
         return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
@@ -25,6 +28,9 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
     if let (true, [_, .., first]) = (are_whole, same.as_slice()) {
         let asked_ns = same.iter().fold(0, |sum: u64, ran_out| sum.saturating_add(ran_out.armed_for_ns));
         let found = kept(case, at, ran_out, first.armed_at_ns, asked_ns);
+        return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
+    }
+    if let Some(found) = by_beats(case, at, ran_out, &chain) {
         return EndedBy { next: next(case, &ran_out.waited_for, at.t_ns), ..found };
     }
     let is_whole = ran_out.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS) && same.len() == 1;
@@ -38,6 +44,20 @@ pub fn gave_up(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
 fn is_same(last: &RanOut, earlier: &RanOut) -> bool {
     let (last, earlier) = (&last.waited_for, &earlier.waited_for);
     (last.is_empty() && earlier.is_empty()) || earlier.iter().any(|id| last.contains(id))
+}
+
+/// A program that looks at something else at a beat, and gave up at one of its looks: nothing says from which on it
+/// counted.
+fn by_beats(case: &Case<'_>, at: &Happening, last: &RanOut, chain: &[(&Happening, &RanOut)]) -> Option<EndedBy> {
+    let is_beat =
+        |(_, ran_out): &&(&Happening, &RanOut)| ran_out.armed_for_ns == last.armed_for_ns && is_same(last, ran_out);
+    let beats = chain.iter().take_while(is_beat).count();
+    let (_, first) =
+        chain[..beats].last().filter(|_| beats > 1 && last.armed_for_ns.is_multiple_of(PROGRAMS_GRAIN_NS))?;
+    let mut found = kept(case, at, last, first.armed_at_ns, last.armed_for_ns * beats as u64);
+    found.confidence = Confidence::Ambiguous;
+    found.also = vec![EndedBy { confidence: Confidence::Ambiguous, ..single(case, at, last) }];
+    Some(found)
 }
 
 /// The waits of one thread that ran out one after another, the last first, with nothing in between that was waited for.
@@ -74,7 +94,7 @@ fn single(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
     let who = case.process(at.pid);
     let what = match &ran_out.mechanism {
         Mechanism::Wait(call) => format!("its {call} ran out"),
-        Mechanism::Timer(call) => format!("its timer ({call}) fired"),
+        Mechanism::Timer(call) => format!("its timer ({call}) fired{}", rounds(case, ran_out)),
         other => format!("its {} ran out", other.name()),
     };
     let (took, armed) = (seconds(at.t_ns - ran_out.armed_at_ns), duration(ran_out.armed_for_ns));
@@ -91,6 +111,18 @@ fn single(case: &Case<'_>, at: &Happening, ran_out: &RanOut) -> EndedBy {
         found.evidence.push(EvidenceRef::Signal(index));
     }
     found
+}
+
+/// `, for the third time`: a timer that goes on firing.
+fn rounds(case: &Case<'_>, ran_out: &RanOut) -> String {
+    let setting = &case.evidence.calls[ran_out.armed_by];
+    let (first_ns, interval_ns) = setting.timer_setting().unwrap_or_default();
+    match ran_out.armed_for_ns.saturating_sub(first_ns).checked_div(interval_ns) {
+        None | Some(0) => String::new(),
+        Some(again) => {
+            format!(" {} times, after {} and then every {}", again + 1, duration(first_ns), duration(interval_ns))
+        }
+    }
 }
 
 fn is_sleep(mechanism: &Mechanism) -> bool {
@@ -127,6 +159,9 @@ fn deadline(case: &Case<'_>, at: &Happening, last: &RanOut, chain: &[(&Happening
     let due_ns = last.armed_at_ns.saturating_add_unsigned(last.armed_for_ns);
     let mut beginnings: Vec<Beginning> =
         beginnings(case, at, last, chain).into_iter().filter_map(|at_ns| fit(at_ns, due_ns)).collect();
+    // Nobody counts from before his own beginning.
+    let born_ns = case.evidence.processes.iter().find(|p| p.tid == at.pid).map_or(0, |p| p.start_ns);
+    beginnings.retain(|b| due_ns.saturating_sub_unsigned(b.asked_ns) >= born_ns - LATE_NS);
     beginnings.sort_by(|a, b| a.misfit.total_cmp(&b.misfit));
     let chain_at_ns = chain.last().map_or(last.armed_at_ns, |(_, first)| first.armed_at_ns);
     let best =
@@ -208,7 +243,10 @@ fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns:
             (mechanism, format!("kept by {kept}, the last of {left}"))
         }
     };
-    let words = format!("{who} gave up after {took}: its own deadline of {}, {how}", duration(asked_ns));
+    let words = match is_one && is_sleep(&last.mechanism) {
+        true => format!("{who} went on after {took}: it had slept, for {}", duration(asked_ns)),
+        false => format!("{who} gave up after {took}: its own deadline of {}, {how}", duration(asked_ns)),
+    };
     let mut found = plain(Party::Tool, mechanism, who, at.t_ns, words);
     found.armed_at_ns = Some(begun_ns);
     found.armed_for_ns = Some(asked_ns);
@@ -219,26 +257,4 @@ fn kept(case: &Case<'_>, at: &Happening, last: &RanOut, begun_ns: i64, asked_ns:
 
 fn whole_ms(ns: u64) -> String {
     duration(ns / 1_000_000 * 1_000_000)
-}
-
-/// The resolver's waits, as many as it makes.
-fn resolver_gave_up(case: &Case<'_>, at: &Happening, chain: &[(&Happening, &RanOut)]) -> EndedBy {
-    let asks = |ran_out: &RanOut| ran_out.waited_for.iter().any(|id| resolver::is_name_server(case, *id));
-    let waits: Vec<&(&Happening, &RanOut)> = chain.iter().take_while(|(_, ran_out)| asks(ran_out)).collect();
-    let armed_at_ns = waits.last().map_or(at.since_ns, |(_, first)| first.armed_at_ns);
-    let armed_for_ns = waits.iter().fold(0, |sum: u64, (_, ran_out)| sum.saturating_add(ran_out.armed_for_ns));
-    let lengths: Vec<String> = waits.iter().rev().map(|(_, ran_out)| duration(ran_out.armed_for_ns)).collect();
-    let who = case.process(at.pid);
-    let words = format!(
-        "the resolver of {who} gave up after {}: {}, armed for {}, and no answer",
-        seconds(at.t_ns - armed_at_ns),
-        several(waits.len(), "wait"),
-        lengths.join(" + ")
-    );
-    let mut found = plain(Party::Resolver, Mechanism::ResolverTimeout, who, at.t_ns, words);
-    found.armed_at_ns = Some(armed_at_ns);
-    found.armed_for_ns = Some(armed_for_ns);
-    found.evidence = resolver::queries(case, armed_at_ns - 10_000_000, at.t_ns);
-    found.evidence.extend(waits.iter().rev().filter_map(|(h, _)| h.call).map(EvidenceRef::Call));
-    found
 }

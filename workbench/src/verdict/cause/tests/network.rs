@@ -42,7 +42,7 @@ fn a_reset_breaks_a_connection_off() {
     let mut run = Fixture::new("program");
     run.connected(100, 5).receive((1_000, 500_000), 5, error("ECONNRESET")).segment(499_000, BACK, "R", 0);
     run.exit(501_000);
-    assert_eq!(judged(&run).words, "server broke the connection with server:80 off with a RST");
+    assert_eq!(judged(&run).words, "server reset the connection with server:80 (RST)");
 }
 
 #[test]

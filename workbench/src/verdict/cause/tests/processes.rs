@@ -68,7 +68,7 @@ fn whoever_killed_somebody_else_is_not_blamed() {
     run.call_of(9, (1_000, 2_001_000), "nanosleep", vec![timeout(2_000_000_000)], value(0));
     run.call_of(9, (2_001_100, 2_001_110), "kill", vec![Arg::Int(99), symbol("SIGKILL")], value(0));
     run.wait4((600, 2_003_000), CHILD).exit(2_004_000);
-    assert_eq!(said(&run), "tool curl: SIGKILL, Certain");
+    assert_eq!(said(&run), "tool curl: SIGKILL, Likely");
 }
 
 #[test]
@@ -113,5 +113,5 @@ fn processes_that_are_each_others_parents_end_the_search() {
     run.child(CHILD, "curl", (500, 900_000)).exit(901_000);
     run.wait4((600, 900_000), CHILD);
     run.call_of(CHILD, (700, 890_000), "wait4", vec![Arg::Int(-1)], value(PID.into()));
-    assert_eq!(said(&run), "tool sh: exit, Certain");
+    assert_eq!(said(&run), "tool sh: exit, Likely");
 }

@@ -138,5 +138,5 @@ fn another_signal_of_the_set_is_not_the_alarms() {
     let mut run = Fixture::new("program");
     alarm(&mut run, 1_000, 1);
     took(&mut run, "[ALRM INT]", libc::SIGINT.into(), Some("SI_USER"));
-    assert_eq!(said(&run), "tool program: exit, Certain");
+    assert_eq!(said(&run), "tool program: exit, Likely");
 }
