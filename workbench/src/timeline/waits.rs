@@ -57,6 +57,8 @@ pub(super) struct Chain<'a> {
     /// The one after which the program gave up.
     pub last: &'a Expired,
     links: usize,
+    /// Their lengths added up, if each was a round one.
+    whole_ns: Option<u64>,
 }
 
 impl Waited {
@@ -91,8 +93,13 @@ impl<'a> Waits<'a> {
         let looked = waited[..past].iter().rev().skip_while(|w| matches!(w.came, Came::Begun));
         let mut chain = looked.map_while(Waited::expired);
         let last = chain.next()?;
-        let (first, links) = chain.fold((last, 1), |(_, links), earlier| (earlier, links + 1));
-        Some(Chain { evidence: self.evidence, first, last, links })
+        let mut found = Chain { evidence: self.evidence, first: last, last, links: 1, whole_ns: last.whole_ns() };
+        for earlier in chain {
+            found.first = earlier;
+            found.links += 1;
+            found.whole_ns = found.whole_ns.zip(earlier.whole_ns()).map(|(sum, ns)| sum + ns);
+        }
+        Some(found)
     }
 
     /// Whether the call at this index was a wait, and if so, what ran out in it.
@@ -117,7 +124,11 @@ impl Expired {
     /// The wait by itself, if it was armed for a round length of time and not for what was left of another.
     fn exact(&self) -> Option<Wait> {
         let wait = Wait { gap_ns: self.until_ns - self.since_ns, timer: Some(self.timer.clone()) };
-        self.timer.armed_ns.is_multiple_of(PROGRAMS_GRAIN_NS).then_some(wait)
+        self.whole_ns().map(|_| wait)
+    }
+
+    fn whole_ns(&self) -> Option<u64> {
+        Some(self.timer.armed_ns).filter(|ns| ns.is_multiple_of(PROGRAMS_GRAIN_NS))
     }
 }
 
@@ -153,7 +164,9 @@ impl Chain<'_> {
         }
         let since_ns = begun_ns.unwrap_or(self.first.since_ns).min(self.first.since_ns);
         let due_ns = self.last.since_ns.saturating_add_unsigned(self.last.timer.armed_ns) - since_ns;
-        let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns: asked_for(due_ns) };
+        // Equal waits that add up: nobody reckoned, and how late each was is nobody's wish.
+        let armed_ns = self.whole_ns.unwrap_or_else(|| asked_for(due_ns));
+        let timer = Timer { name: "deadline".into(), class: TimerClass::Deadline, armed_ns };
         Wait { gap_ns: self.last.until_ns - since_ns, timer: Some(timer) }
     }
 }
