@@ -220,7 +220,9 @@ pub(super) fn before_signal(evidence: &Evidence, signal: &Signal) -> Option<Wait
         let is_before = call.pid == signal.pid && call.exit_ns.is_some_and(|exit| exit <= signal.t_ns);
         let (value, interval) =
             (is_before && signal.armed_by().contains(&call.name.as_str())).then(|| call.timer_setting())??;
-        Some((call, value, interval))
+        // Of several timers it was one that was due.
+        let due_ns = call.entry_ns.saturating_add_unsigned(value).saturating_sub_unsigned(PROGRAMS_GRAIN_NS);
+        (due_ns <= signal.t_ns).then_some((call, value, interval))
     })?;
     let armed_at = call.entry_ns;
     let same = |s: &&Signal| s.pid == signal.pid && s.name == signal.name && s.code == signal.code;

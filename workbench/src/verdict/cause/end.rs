@@ -5,6 +5,7 @@ use super::happenings::What;
 use super::network::plain;
 use super::next::next;
 use super::trace::{Trail, end_of};
+use super::words::seconds;
 use crate::evidence::{Ending, Evidence};
 use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
@@ -22,9 +23,22 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-            end_of(&case, command, t_ns, &mut Trail::default()).unwrap_or_else(|| by_itself(&case, command, t_ns))
+            let found = end_of(&case, command, t_ns, &mut Trail::default());
+            found.map_or_else(|| by_itself(&case, command, t_ns), |found| marked(found, t_ns))
         }
     }
+}
+
+/// A cause with a long time after it, in which nothing was recorded, may not be the last word: the program may have
+/// waited on a descriptor below 3, or computed.
+fn marked(mut found: EndedBy, t_ns: i64) -> EndedBy {
+    const SOON_NS: i64 = 500_000_000;
+    let silent_ns = t_ns.saturating_sub(found.fired_at_ns);
+    if silent_ns > SOON_NS {
+        found.confidence = found.confidence.min(Confidence::Likely);
+        found.words.push_str(&format!("; it ended {} later, and why not at once was not recorded", seconds(silent_ns)));
+    }
+    found
 }
 
 /// Nothing had ended it yet.

@@ -17,7 +17,7 @@ fn reset() -> Fixture {
 }
 
 /// What is left when nothing in the evidence is about the connection but that it was made.
-const CONNECTED: &str = "peer server: data, Certain";
+const CONNECTED: &str = "peer server: data, Likely";
 
 fn copied(name: &str, args: Vec<Arg>, fd: i32) -> String {
     let mut run = reset();

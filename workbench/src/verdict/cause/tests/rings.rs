@@ -62,12 +62,12 @@ fn an_error_that_came_through_a_ring_is_the_sockets() {
     run.connect((300, 310), 5, ("server", 80), crate::timeline::fixture::error("EINPROGRESS"));
     run.evidence.calls.sort_by_key(|call| call.entry_ns);
     run.segment(900_000, BACK, "R", 0);
-    assert_eq!(said(&run), "peer server: RST, Certain");
+    assert_eq!(said(&run), "peer server: RST, Likely");
 }
 
 #[test]
 fn a_connect_through_a_ring_is_as_good_as_one_by_itself() {
     let mut run = limited(Err("ECONNREFUSED"), Err("ECANCELED"));
     run.segment(900_000, BACK, "RA", 0);
-    assert_eq!(said(&run), "peer server: RST, Certain");
+    assert_eq!(said(&run), "peer server: RST, Likely");
 }
