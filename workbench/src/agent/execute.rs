@@ -81,16 +81,20 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         opening = Some((Capture::open_all(hosts), SocketRecorder::open_all(hosts)));
     })?;
     world::seal()?;
-    let (sysctls, asked) = thread::scope(|scope| {
+    let (captures, sockets) = opening.expect("a lab shows its hosts");
+    let mut sockets = sockets?;
+    let (sysctls, counted, asked) = thread::scope(|scope| {
         let sysctls = scope.spawn(|| lab.sysctls());
+        let counted = scope.spawn(|| sockets.begin_counting());
         // In a virtual machine all is asked afterwards: what is known already must not change what happens.
         let early = if job.guest.is_some() { &[] } else { &plan.command.argv[..1] };
         let asked = tools::versions(early, &[&job.known_tools], &env);
-        (sysctls.join().expect("reading sysctls does not panic"), asked)
+        let sysctls = sysctls.join().expect("reading sysctls does not panic");
+        (sysctls, counted.join().expect("reading counters does not panic"), asked)
     });
     let sysctls = sysctls?;
-    let (captures, sockets) = opening.expect("a lab shows its hosts");
-    let recorders = Recorders { captures: captures?.wait()?, sockets: sockets? };
+    counted?;
+    let recorders = Recorders { captures: captures?.wait()?, sockets };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();

@@ -23,7 +23,6 @@ impl Sampling {
 
     /// Before the command is let go.
     pub fn begin(&mut self) -> Result<(), Stop> {
-        self.recorder.begin_counting()?;
         self.look(SampleReason::Start)
     }
 
