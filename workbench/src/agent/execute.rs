@@ -83,17 +83,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     world::seal()?;
     let (captures, sockets) = opening.expect("a lab shows its hosts");
     let mut sockets = sockets?;
-    let (sysctls, counted, asked) = thread::scope(|scope| {
-        let sysctls = scope.spawn(|| lab.sysctls());
-        let counted = scope.spawn(|| sockets.begin_counting());
-        // In a virtual machine all is asked afterwards: what is known already must not change what happens.
-        let early = if job.guest.is_some() { &[] } else { &plan.command.argv[..1] };
-        let asked = tools::versions(early, &[&job.known_tools], &env);
-        let sysctls = sysctls.join().expect("reading sysctls does not panic");
-        (sysctls, counted.join().expect("reading counters does not panic"), asked)
-    });
-    let sysctls = sysctls?;
-    counted?;
+    let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
     let recorders = Recorders { captures: captures?.wait()?, sockets };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
@@ -129,6 +119,28 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     // Closing a lab waits for the kernel; that is off the critical path, because process 1 exits soon.
     std::mem::forget(lab);
     Ok(evidence)
+}
+
+/// What each host's sysctls are, by host and name.
+type Sysctls = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Reads what is known before the command is let go, all at once: sysctls, the versions of programs, and what the kernel's
+/// counters begin with.
+fn meanwhile(
+    job: &Job,
+    lab: &Lab,
+    sockets: &mut SocketRecorder,
+    env: &[(String, String)],
+) -> Result<(Sysctls, BTreeMap<String, String>), Stop> {
+    thread::scope(|scope| {
+        let sysctls = scope.spawn(|| lab.sysctls());
+        let counted = scope.spawn(|| sockets.begin_counting());
+        // In a virtual machine all is asked afterwards: what is known already must not change what happens.
+        let early = if job.guest.is_some() { &[] } else { &job.plan.command.argv[..1] };
+        let asked = tools::versions(early, &[&job.known_tools], env);
+        counted.join().expect("reading counters does not panic")?;
+        Ok((sysctls.join().expect("reading sysctls does not panic")?, asked))
+    })
 }
 
 /// Runs the command, at `start_ns` of CLOCK_MONOTONIC if that is given, and records it.
