@@ -41,8 +41,7 @@ fn main() -> ExitCode {
     // A lab needs a process with one thread, so its tests are this binary once more, before there is a second thread.
     support::namespace::run_inside(&lab::bodies());
     real_tools::connect_with_tokio();
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert_with(threads);
+    let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         capture::trials(),
         catalogue::trials(),
@@ -77,9 +76,4 @@ fn main() -> ExitCode {
     .flatten()
     .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// How many trials at a time: on the host they mostly wait.
-fn threads() -> usize {
-    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -20,6 +20,8 @@ pub struct Entry {
     pub party: &'static str,
     /// By what, as the report names it.
     pub mechanism: &'static str,
+    /// What may have been first in place of that, where a program waits in two ways until the same moment.
+    pub or: Option<&'static str>,
     /// For how long it was armed.
     pub armed_for: Armed,
     /// The process that armed it, where that is the question.
@@ -75,6 +77,7 @@ impl Entry {
             proof: &[],
             party: "tool",
             mechanism: name,
+            or: None,
             armed_for: Armed::No,
             who: None,
             engines: Engines::Both,
@@ -99,6 +102,11 @@ impl Entry {
     /// The verdict.
     pub const fn by(self, party: &'static str, mechanism: &'static str) -> Self {
         Self { party, mechanism, ..self }
+    }
+
+    /// Or this, if it was first.
+    pub const fn or(self, mechanism: &'static str) -> Self {
+        Self { or: Some(mechanism), ..self }
     }
 
     /// Its timer.

@@ -145,7 +145,9 @@ impl Entry {
             }
         };
         same("party", self.party);
-        same("mechanism", self.mechanism);
+        if self.or.is_none_or(|or| said["mechanism"] != or) {
+            same("mechanism", self.mechanism);
+        }
         if let Some(who) = self.who {
             same("who", who);
         }

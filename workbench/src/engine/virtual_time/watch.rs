@@ -187,8 +187,8 @@ impl Suspicion {
         if self.polls_clock.is_some() {
             return;
         }
+        // A busy machine lets it stand still for a while: that says nothing of what it does when it runs.
         if grown.is_zero() {
-            self.in_vdso.clear();
             return;
         }
         self.in_vdso.push_back(inside.and_then(Inside::is_in_vdso).unwrap_or(false));
