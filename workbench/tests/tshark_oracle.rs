@@ -300,6 +300,7 @@ fn plan() -> Plan {
         origin: Origin::default(),
     };
     Plan {
+        programs: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "oracle".to_owned(),
         file: "oracle.kdl".to_owned(),
@@ -318,6 +319,7 @@ fn plan() -> Plan {
         etc: BTreeMap::new(),
         memory_bytes: 256 << 20,
         command: CommandPlan {
+            program: None,
             host: "client".to_owned(),
             argv: vec!["true".to_owned()],
             env: BTreeMap::new(),
@@ -359,6 +361,9 @@ fn evidence(packets: Vec<workbench::evidence::Packet>, zero_realtime_ns: i64) ->
         sockets: Vec::new(),
         destroyed: Vec::new(),
         counters: BTreeMap::new(),
+        faults: Vec::new(),
+        daemons: Vec::new(),
+        steps: Vec::new(),
         rule_counters: BTreeMap::new(),
         output: Output::default(),
         end: End { t_ns: 0, how: Ending::Exit(0) },

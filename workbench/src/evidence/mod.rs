@@ -3,6 +3,7 @@
 mod arguments;
 pub mod bytes;
 mod call;
+mod cast;
 mod check;
 mod jiffies;
 mod model;
@@ -14,6 +15,7 @@ mod steps;
 mod tcp_info;
 
 pub use call::{Arg, Call, CallResult, PollEntry, SocketAddress, TimeForm};
+pub use cast::{DaemonRecord, FaultRecord, StepRecord, StepResult};
 pub use jiffies::{JiffiesClock, Phase, wheel_step_jiffies};
 pub use model::{
     ClockPair, EVIDENCE_FORMAT_VERSION, End, Ending, EngineKind, Evidence, GuestMachine, Lateness, Machine, Output,

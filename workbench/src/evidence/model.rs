@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::call::Call;
+use super::cast::{DaemonRecord, FaultRecord, StepRecord};
 use super::jiffies::{JiffiesClock, Phase};
 use super::packet::{CaptureLoss, Packet};
 use super::process::{Process, Signal};
@@ -55,6 +56,15 @@ pub struct Evidence {
     pub counters: BTreeMap<String, BTreeMap<String, CounterChange>>,
     /// Packets and bytes that each rule of the plan acted on, by rule id.
     pub rule_counters: BTreeMap<String, RuleCounter>,
+    /// The plan's faults with a cause as they began and healed, in order.
+    #[serde(default)]
+    pub faults: Vec<FaultRecord>,
+    /// What became of the plan's daemons, in the order of the plan.
+    #[serde(default)]
+    pub daemons: Vec<DaemonRecord>,
+    /// What the socket programs did, step by step, in the order of their beginnings.
+    #[serde(default)]
+    pub steps: Vec<StepRecord>,
     /// What the command wrote.
     pub output: Output,
     /// How the command ended.

@@ -11,6 +11,9 @@ pub struct Process {
     pub tid: u32,
     /// Who made it; 0 for the command itself.
     pub parent_tid: u32,
+    /// The socket program that it carries out, where it does; `None` for the command and what that starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// Program and arguments of its last successful `execve`, inherited where it made none.
     pub argv: Vec<String>,
     /// When it appeared, since zero.

@@ -39,6 +39,7 @@ pub fn build(scenario: &Scenario) -> Vec<Plan> {
         etc: etc_files(scenario),
         memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         command: command(scenario, run),
+        programs: Vec::new(),
         expect: expectations(scenario, run),
         differs: differs(scenario, run),
     };
@@ -171,6 +172,7 @@ fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
     CommandPlan {
         host: run.host.value.clone(),
         argv: run.argv.clone(),
+        program: None,
         env: run.env.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
         stdin: match &run.stdin {
             Stdin::Empty => StdinPlan::Empty,

@@ -7,6 +7,7 @@ mod differs;
 mod etc_files;
 mod model;
 mod origin;
+mod program;
 mod routing;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,8 @@ mod tests;
 pub use build::build;
 pub use differs::{DiffersPlan, KernelRange};
 pub use model::{
-    CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
+    Cause, CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
     NetemPlan, Origin, PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind,
-    RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, StdinPlan, SysctlPlan, TcpFlagsMatch, Which,
+    RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, SocketState, StdinPlan, SysctlPlan, TcpFlagsMatch, Which,
 };
+pub use program::{ProgramPlan, StepPlan};

@@ -10,8 +10,10 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::differs::DiffersPlan;
+use super::program::ProgramPlan;
 pub use crate::scenario::{
-    Distribution, Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, TcpFlagsMatch, Which,
+    Cause, Distribution, Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, SocketState,
+    TcpFlagsMatch, Which,
 };
 
 /// Version of the serialised form; raised whenever a field changes its meaning or its name.
@@ -59,6 +61,9 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// The command whose end is the question.
     pub command: CommandPlan,
+    /// Socket programs that take part, in the order of the scenario; the command's own among them where it is one.
+    #[serde(default)]
+    pub programs: Vec<ProgramPlan>,
     /// What the scenario itself claims.
     pub expect: Expectations,
     /// From which kernels on it goes otherwise, in the order of the scenario.
@@ -236,8 +241,11 @@ pub enum StdinPlan {
 pub struct CommandPlan {
     /// Host it runs in.
     pub host: String,
-    /// Program and arguments; never empty. The program is looked up in the lab's PATH.
+    /// Program and arguments; never empty. The program is looked up in the lab's PATH. Of a socket program: its name.
     pub argv: Vec<String>,
+    /// It is the socket program of this name, and nothing is executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// Added to the clean environment.
     pub env: BTreeMap<String, String>,
     /// Descriptor 0.

@@ -153,7 +153,7 @@ impl Lines<'_> {
     fn processes(&mut self) {
         let host = self.command_host();
         for (index, process) in self.evidence.processes.iter().enumerate() {
-            let Process { pid, tid, parent_tid, argv, start_ns, end_ns, exit_code, killed_by } = process;
+            let Process { program: _, pid, tid, parent_tid, argv, start_ns, end_ns, exit_code, killed_by } = process;
             let fields = json!({ "pid": pid, "tid": tid, "what": "start", "parent_tid": parent_tid, "argv": argv });
             self.push(*start_ns, Turn::Start, index, ("processes", &host), fields);
             if let Some(end_ns) = end_ns {

@@ -2,6 +2,7 @@
 
 mod address;
 mod addresses;
+mod cause;
 mod check;
 mod decode;
 mod decode_host;
@@ -28,6 +29,7 @@ mod value;
 mod words;
 
 pub use address::{Family, Prefix};
+pub use cause::{Cause, SocketState};
 pub use error::Diagnostics;
 pub use fault::{
     Chance, Distribution, Hook, LossModel, Netem, PortRange, Protocol, Rate, RejectWith, RuleAction, RuleMatch, Slot,

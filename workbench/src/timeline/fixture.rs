@@ -80,6 +80,7 @@ impl Fixture {
     pub fn new(command: &str) -> Self {
         let argv: Vec<String> = command.split(' ').map(str::to_owned).collect();
         let process = Process {
+            program: None,
             pid: PID,
             tid: PID,
             parent_tid: 0,
@@ -117,6 +118,9 @@ impl Fixture {
             sockets: Vec::new(),
             destroyed: Vec::new(),
             counters: BTreeMap::new(),
+            faults: Vec::new(),
+            daemons: Vec::new(),
+            steps: Vec::new(),
             rule_counters: BTreeMap::new(),
             output: Output::default(),
             end: End { t_ns: 0, how: Ending::Exit(0) },
@@ -292,6 +296,7 @@ fn plan(argv: Vec<String>) -> Plan {
         origin: Origin::default(),
     };
     Plan {
+        programs: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".into(),
         file: "scenarios/syn-retries-0.kdl".into(),
@@ -303,6 +308,7 @@ fn plan(argv: Vec<String>) -> Plan {
         links: vec![link],
         etc: BTreeMap::new(),
         command: CommandPlan {
+            program: None,
             host: "client".into(),
             argv,
             env: BTreeMap::new(),

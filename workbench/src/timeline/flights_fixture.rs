@@ -32,6 +32,7 @@ pub fn routed() -> Evidence {
 
 fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
     let plan = Plan {
+        programs: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "hand-made".to_owned(),
         file: "hand-made.kdl".to_owned(),
@@ -43,6 +44,7 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
         links,
         etc: Default::default(),
         command: CommandPlan {
+            program: None,
             host: "client".to_owned(),
             argv: vec!["true".to_owned()],
             env: Default::default(),
@@ -81,6 +83,9 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
         sockets: Vec::new(),
         destroyed: Vec::new(),
         counters: Default::default(),
+        faults: Vec::new(),
+        daemons: Vec::new(),
+        steps: Vec::new(),
         rule_counters: Default::default(),
         output: Output::default(),
         end: End { t_ns: 10 * S, how: Ending::Exit(0) },

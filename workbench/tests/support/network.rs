@@ -16,6 +16,7 @@ pub fn origin(line: usize) -> Origin {
 /// Hosts with these names and links between them; link k has 10.k.0.1/24 and 10.k.0.2/24, neighbours pinned.
 pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
     let mut plan = Plan {
+        programs: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "by-hand".to_owned(),
         file: "by-hand.kdl".to_owned(),
@@ -27,6 +28,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
         etc: BTreeMap::new(),
         memory_bytes: 256 << 20,
         command: CommandPlan {
+            program: None,
             host: hosts[0].to_owned(),
             argv: vec!["true".to_owned()],
             env: BTreeMap::new(),

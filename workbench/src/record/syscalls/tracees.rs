@@ -141,7 +141,17 @@ impl Tracees {
 
 impl Thread {
     fn new(pid: u32, tid: u32, parent_tid: u32, argv: Vec<String>, start_ns: i64) -> Self {
-        let record = Process { pid, tid, parent_tid, argv, start_ns, end_ns: None, exit_code: None, killed_by: None };
+        let record = Process {
+            program: None,
+            pid,
+            tid,
+            parent_tid,
+            argv,
+            start_ns,
+            end_ns: None,
+            exit_code: None,
+            killed_by: None,
+        };
         Self { record, pending: None, previous: None }
     }
 }

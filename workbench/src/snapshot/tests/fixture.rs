@@ -27,6 +27,7 @@ impl Random {
 pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
     let argv = ["curl", "--connect-timeout", "999", "http://server/"].map(str::to_owned).to_vec();
     let plan = Plan {
+        programs: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".to_owned(),
         file: "scenarios/syn-retries-0.kdl".to_owned(),
@@ -38,6 +39,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         links: Vec::new(),
         etc: BTreeMap::new(),
         command: CommandPlan {
+            program: None,
             host: "client".to_owned(),
             argv,
             env: BTreeMap::new(),
@@ -77,6 +79,9 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         sockets: Vec::new(),
         destroyed: Vec::new(),
         counters: BTreeMap::new(),
+        faults: Vec::new(),
+        daemons: Vec::new(),
+        steps: Vec::new(),
         rule_counters: BTreeMap::new(),
         output: Output::default(),
         end: End { t_ns: end_ns, how },

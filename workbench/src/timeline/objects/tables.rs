@@ -133,7 +133,17 @@ mod tests {
 
     fn process(pid: u32, parent_tid: u32, start_ns: i64, end_ns: i64) -> Process {
         let (exit_code, killed_by) = (Some(0), None);
-        Process { pid, tid: pid, parent_tid, argv: Vec::new(), start_ns, end_ns: Some(end_ns), exit_code, killed_by }
+        Process {
+            program: None,
+            pid,
+            tid: pid,
+            parent_tid,
+            argv: Vec::new(),
+            start_ns,
+            end_ns: Some(end_ns),
+            exit_code,
+            killed_by,
+        }
     }
 
     fn family() -> Evidence {

@@ -188,6 +188,7 @@ fn another_process_is_named_and_so_is_who_killed_it() {
     let mut run = Fixture::new("timeout 2 curl http://server/");
     let argv = vec!["/usr/bin/curl".to_owned(), "http://server/".into()];
     run.evidence.processes.push(Process {
+        program: None,
         pid: 8,
         tid: 8,
         parent_tid: fixture::PID,

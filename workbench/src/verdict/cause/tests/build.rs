@@ -65,6 +65,7 @@ impl Fixture {
     /// Another process, with where it came from and when it was there.
     pub fn process(&mut self, (pid, parent_tid): (u32, u32), name: &str, us: (i64, Option<i64>)) -> &mut Self {
         self.evidence.processes.push(Process {
+            program: None,
             pid,
             tid: pid,
             parent_tid,
