@@ -7,8 +7,8 @@ use crate::scenario::{self, Diagnostics, Scenario, SourceFile};
 
 /// A scenario with its plans, one for each run.
 pub struct Planned {
-    /// What it says.
-    pub scenario: Scenario,
+    /// What it says, for each combination of its sweeps' values.
+    pub instances: Vec<Scenario>,
     /// What is to be done.
     pub plans: Vec<Plan>,
 }
@@ -16,7 +16,8 @@ pub struct Planned {
 impl Planned {
     /// Whether the scenario has one of `tags`, or `tags` is empty.
     pub fn has_any_tag(&self, tags: &[String]) -> bool {
-        tags.is_empty() || self.scenario.tags.iter().any(|tag| tags.contains(&tag.value))
+        let mut all = self.instances.iter().flat_map(|instance| &instance.tags);
+        tags.is_empty() || all.any(|tag| tags.contains(&tag.value))
     }
 }
 
@@ -39,7 +40,11 @@ pub enum FilesError {
     },
 }
 
-/// The scenario files of `paths`: files as they are, folders searched for `*.kdl`, sorted, each file once.
+/// A folder of this name holds parts that scenarios use, not scenarios.
+const PARTS_FOLDER: &str = "common";
+
+/// The scenario files of `paths`: files as they are, folders searched for `*.kdl`, sorted, each file once. Inside a folder,
+/// those called `common` are passed over.
 ///
 /// # Errors
 ///
@@ -71,7 +76,7 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         // Links are not followed into folders: a link upwards would never end.
         if entry.file_type().map_err(unreadable)?.is_dir() {
-            if !is_hidden {
+            if !is_hidden && entry.file_name() != PARTS_FOLDER {
                 search(&entry.path(), found)?;
             }
         } else if entry.path().extension().is_some_and(|e| e == "kdl") {
@@ -88,7 +93,7 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
 /// All problems of the file.
 pub fn plan_file(path: &Path) -> Result<Planned, Diagnostics> {
     let source = SourceFile::read(path)?;
-    let scenario = scenario::parse(&source)?;
-    let plans = plan::build(&scenario);
-    Ok(Planned { scenario, plans })
+    let instances = scenario::parse(&source)?;
+    let plans = plan::build(&instances);
+    Ok(Planned { instances, plans })
 }

@@ -18,6 +18,7 @@ impl Plan {
         if let Some(about) = &self.about {
             paragraphs(about).into_iter().for_each(|paragraph| section(&mut text, "", std::iter::once(paragraph)));
         }
+        section(&mut text, "Sweep", self.sweep.iter().map(|swept| format!("{} is {}", swept.name, swept.value)));
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(link_text));
         section(&mut text, "Hosts", self.hosts.iter().map(host_text));

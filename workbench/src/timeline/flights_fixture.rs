@@ -38,6 +38,8 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
         file: "hand-made.kdl".to_owned(),
         about: None,
         run: "test".to_owned(),
+        sweep: Vec::new(),
+        template: None,
         requires: Vec::new(),
         memory_bytes: 0,
         hosts,

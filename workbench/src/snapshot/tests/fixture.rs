@@ -33,6 +33,8 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         file: "scenarios/syn-retries-0.kdl".to_owned(),
         about: Some("How long does connect(2) wait: \"when\" nobody answers?\n  - always: 3 s\n---\n".to_owned()),
         run: "curl".to_owned(),
+        sweep: Vec::new(),
+        template: None,
         requires: Vec::new(),
         memory_bytes: 0,
         hosts: Vec::new(),
