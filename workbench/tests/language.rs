@@ -108,10 +108,12 @@ fn is_understood_and_formatted(path: &Path) -> Result<(), Failed> {
 }
 
 fn is_told_as_expected(path: &Path) -> Result<(), Failed> {
-    let Err(diagnostics) = read_and_parse(path) else {
+    // Named as one would type it in the repository, where the tests run: no name of this machine is in a text.
+    let typed = path.strip_prefix(env!("CARGO_MANIFEST_DIR"))?;
+    let Err(diagnostics) = read_and_parse(typed) else {
         return Err("nothing is wrong with it".into());
     };
-    let told = rendered(&diagnostics).replace(&format!("{}/", path.parent().expect("a folder").display()), "");
+    let told = rendered(&diagnostics).replace(&format!("{}/", typed.parent().expect("a folder").display()), "");
     let expectation = path.with_extension("txt");
     if std::env::var_os("UPDATE").is_some() {
         return Ok(std::fs::write(expectation, told)?);

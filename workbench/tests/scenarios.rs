@@ -41,7 +41,8 @@ pub fn trials() -> Vec<Trial> {
 /// Whether a scenario has the tag `quick`. One that cannot be read fails a trial of its own.
 fn is_quick(file: &Path) -> bool {
     let Ok(source) = SourceFile::read(file) else { return false };
-    workbench::scenario::parse(&source).is_ok_and(|all| all.iter().flat_map(|scenario| &scenario.tags).any(|tag| tag.value == "quick"))
+    workbench::scenario::parse(&source)
+        .is_ok_and(|all| all.iter().flat_map(|scenario| &scenario.tags).any(|tag| tag.value == "quick"))
 }
 
 /// The scenarios in the folder and below it, without the parts that they use.

@@ -25,8 +25,7 @@ pub struct RunReport {
     pub scenario: String,
     /// The run's name in its scenario.
     pub run: String,
-    /// The values that the scenario's sweeps have in this run, by variable.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// The values that the scenario's sweeps have in this run, by variable; empty outside of sweeps.
     pub sweep: BTreeMap<String, String>,
     /// Where it ran.
     pub engine: EngineKind,

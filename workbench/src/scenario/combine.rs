@@ -89,9 +89,9 @@ fn merged(source: &SourceFile, placed: Vec<Placed>) -> Vec<KdlNode> {
     for Placed { node, depth } in placed {
         let place = (source.part_at(node.name().span().offset()).0, depth);
         let key = key(&node);
-        let first = nodes.iter_mut().find(|(other, places)| {
-            key.is_some() && self::key(other) == key && !places.contains(&place)
-        });
+        let first = nodes
+            .iter_mut()
+            .find(|(other, places)| key.is_some() && self::key(other) == key && !places.contains(&place));
         match first {
             Some((first, places)) => {
                 places.insert(place);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kdl::KdlDocument;
 use miette::SourceSpan;
 
 use super::combine::{Instance, instances};
@@ -30,6 +31,10 @@ pub fn parse(source: &SourceFile) -> Result<Vec<Scenario>, Diagnostics> {
     let before = problems.len();
     let items = sweep::items(&nodes, &mut problems);
     if problems.len() > before {
+        // Combinations of wrong sweeps would be told wrongly; what stands outside them can be told all the same.
+        let mut outside = KdlDocument::new();
+        *outside.nodes_mut() = nodes.into_iter().filter(|node| node.name().value() != "sweep").collect();
+        decode::scenario(&Arc::new(source.clone()), &outside, &mut problems);
         return Err(refused(problems));
     }
     let instances = instances(source, &items);
@@ -83,7 +88,9 @@ fn runs_of_one_name(scenarios: &[Scenario]) -> Vec<Problem> {
             }
             let problem = Problem::new(format!("two runs are called {}", quoted(&name.value))).at(name.span);
             problems.push(if span == name.span {
-                problem.label("for two values").help("the values differ only in what a name cannot hold; spell them otherwise")
+                problem
+                    .label("for two values")
+                    .help("the values differ only in what a name cannot hold; spell them otherwise")
             } else {
                 problem.label("again").also(span, "first here").help("rename one of them")
             });

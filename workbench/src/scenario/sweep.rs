@@ -105,7 +105,9 @@ fn swept(value: Value<'_>) -> Reading<KdlValue> {
             }
             if let Some((_, name)) = placeholders(text).first() {
                 let message = format!("{} stands in a value of a sweep", quoted(&format!("{{{name}}}")));
-                return Err(Problem::new(message).help("values are written out; put two sweeps inside each other instead"));
+                return Err(
+                    Problem::new(message).help("values are written out; put two sweeps inside each other instead")
+                );
             }
         }
         KdlValue::Null => return Err(value.expected("a value").help("a text, a number, #true or #false")),
@@ -130,12 +132,14 @@ fn body(node: &KdlNode, children: &[KdlNode], names: &[Spanned<String>], problem
     let name = &own.value;
     if children.is_empty() {
         let problem = Problem::new(format!("the sweep over {} has no body", quoted(name))).at(head(node));
-        problems.push(problem.label("nothing to repeat").help(format!("what is repeated stands in its block: {REMEDY}")));
+        problems
+            .push(problem.label("nothing to repeat").help(format!("what is repeated stands in its block: {REMEDY}")));
         return;
     }
     if !has_run(children) {
         let problem = Problem::new(format!("no `run` in the sweep over {}", quoted(name))).at(head(node));
-        let help = "a run is repeated for each value of the sweeps that it stands in; put it inside, beside what varies";
+        let help =
+            "a run is repeated for each value of the sweeps that it stands in; put it inside, beside what varies";
         problems.push(problem.label("nothing is run for its values").help(help));
     }
     for used in children.iter().filter(|child| child.name().value() == "use") {

@@ -11,18 +11,23 @@ const ENOUGH: usize = 200;
 /// So many values are named.
 const NAMED: usize = 6;
 
-/// Problems by what they say, each with the instances that have it.
+/// Problems in the order in which they were found, each with the instances that have it.
 #[derive(Default)]
 pub(super) struct Told {
-    problems: BTreeMap<String, (Problem, BTreeSet<usize>)>,
+    problems: Vec<(Problem, BTreeSet<usize>)>,
+    /// Where each stands among them.
+    known: BTreeMap<String, usize>,
 }
 
 impl Told {
     /// Adds the problems of one instance.
     pub(super) fn add(&mut self, instance: usize, problems: Vec<Problem>) {
         for problem in problems {
-            let known = self.problems.entry(format!("{problem:?}")).or_insert_with(|| (problem, BTreeSet::new()));
-            known.1.insert(instance);
+            let at = *self.known.entry(format!("{problem:?}")).or_insert(self.problems.len());
+            if at == self.problems.len() {
+                self.problems.push((problem, BTreeSet::new()));
+            }
+            self.problems[at].1.insert(instance);
         }
     }
 
@@ -34,7 +39,7 @@ impl Told {
     /// Each problem once; `values` are those of every instance.
     pub(super) fn once(self, values: &[Vec<Binding>]) -> Vec<Problem> {
         let all = by_name(values.iter());
-        let told = self.problems.into_values().map(|(problem, instances)| {
+        let told = self.problems.into_iter().map(|(problem, instances)| {
             let some = by_name(instances.iter().filter_map(|index| values.get(*index)));
             let depends = some.iter().filter(|(name, some)| all.get(*name).is_some_and(|all| all.len() > some.len()));
             let when: Vec<String> = depends.map(|(name, values)| format!("{name} is {}", listed(values))).collect();

@@ -88,11 +88,16 @@ impl Reader {
         }
         if self.used.len() == FILES_LIMIT {
             let message = format!("a scenario uses more than {FILES_LIMIT} files");
-            return Err(Problem::new(message).label("one too many").help("put parts that belong together into one file"));
+            return Err(Problem::new(message)
+                .label("one too many")
+                .help("put parts that belong together into one file"));
         }
         let read = SourceFile::read_alone(Path::new(name)).map_err(|diagnostics| {
             let problem = diagnostics.without_place().label("used here");
-            problem.help_if((!Path::new(name).exists()).then(|| format!("{} is looked for beside the file that uses it", quoted(path))))
+            problem.help_if(
+                (!Path::new(name).exists())
+                    .then(|| format!("{} is looked for beside the file that uses it", quoted(path))),
+            )
         })?;
         let base = self.end;
         if base + read.text.len() > TOTAL_LIMIT_BYTES {
@@ -129,7 +134,9 @@ fn speaks_of_a_part(path: &str) -> Result<(), Problem> {
     }
     match Path::new(path).extension().is_some_and(|extension| extension == "kdl") {
         true => Ok(()),
-        false => Err(Problem::new(format!("{} is no scenario: its name does not end in .kdl", quoted(path))).help(EXAMPLE)),
+        false => {
+            Err(Problem::new(format!("{} is no scenario: its name does not end in .kdl", quoted(path))).help(EXAMPLE))
+        }
     }
 }
 

@@ -42,7 +42,10 @@ pub fn select(selection: Selection<'_>, terminal: Terminal) -> Result<Vec<(PathB
     }
     if !selection.only.is_empty() {
         // A run's own name, or the one that all runs of a sweep share.
-        let is_meant = |plan: &Plan| selection.only.contains(&plan.run) || plan.template.as_ref().is_some_and(|name| selection.only.contains(name));
+        let is_meant = |plan: &Plan| {
+            selection.only.contains(&plan.run)
+                || plan.template.as_ref().is_some_and(|name| selection.only.contains(name))
+        };
         plans.retain(|(_, plan)| is_meant(plan));
     }
     if let Some((plan, path)) = plans.iter().find_map(|(_, plan)| Some((plan, unreadable_stdin(plan)?))) {
