@@ -97,3 +97,20 @@ pub fn plan_file(path: &Path) -> Result<Planned, Diagnostics> {
     let plans = plan::build(&instances);
     Ok(Planned { instances, plans })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_passes_over_parts_and_a_part_that_is_named_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let part = folder.path().join("tools/common/part.kdl");
+        std::fs::create_dir_all(part.parent().expect("a parent")).expect("made");
+        for file in [&part, &folder.path().join("tools/a.kdl")] {
+            std::fs::write(file, "namespace client\n").expect("written");
+        }
+        assert_eq!(find(&[folder.path().to_owned()]).expect("found"), [folder.path().join("tools/a.kdl")]);
+        assert_eq!(find(std::slice::from_ref(&part)).expect("found"), [part]);
+    }
+}

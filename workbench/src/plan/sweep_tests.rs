@@ -83,3 +83,21 @@ fn sweep_origins_are_the_places_of_the_file() {
     let plan = plans(PRODUCT).into_iter().find(|plan| plan.run == "curl-retries-2-linear-4").expect("there");
     assert_eq!((plan.command.origin.line, plan.command.origin.file.as_str()), (10, "some/test.kdl"));
 }
+
+#[test]
+fn used_file_is_named_where_it_asked_for_something_and_the_scenario_as_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let part = "// A part.\nnamespace server {\n    drop tcp dport=80\n}\n";
+    std::fs::write(folder.path().join("part.kdl"), part).expect("written");
+    let file = folder.path().join("a.kdl");
+    let text = "use \"part.kdl\"\nnamespace server {\n    drop tcp dport=81\n}\nrun x in=server \"true\"\n";
+    std::fs::write(&file, text).expect("written");
+    let plans = build(&parse(&SourceFile::read(&file).expect("read")).expect("a scenario"));
+    let [first, second] = &plans[0].hosts[0].rules[..] else { panic!("two rules") };
+    assert_eq!((first.origin.line, first.origin.file.ends_with("part.kdl")), (3, true));
+    assert_eq!(&part[first.origin.offset..][..first.origin.len], "drop tcp dport=80");
+    assert_eq!((second.origin.line, second.origin.file.ends_with("a.kdl")), (3, true));
+    assert!(plans[0].file.ends_with("a.kdl"));
+    let told = plans[0].describe();
+    assert!(told.contains("part.kdl:3)") && told.contains("(line 3)"), "{told}");
+}

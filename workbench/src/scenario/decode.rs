@@ -12,7 +12,7 @@ use super::span::Spanned;
 use super::value::{Reading, Value};
 use super::{decode_host, decode_link, decode_run};
 
-const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run"];
+const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run", "use", "sweep"];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {

@@ -211,9 +211,9 @@ const PLACES: &[(&str, &str)] = &[
     ("reject", "a `namespace` or a `router`"),
     ("route", "a `namespace` or a `router`"),
     ("stdin", "a `run`"),
-    ("sweep", "the scenario's own file, at its top or in another `sweep`"),
+    ("sweep", "the scenario's own file, at its top or inside another `sweep`"),
     ("sysctl", "a `namespace` or a `router`"),
-    ("use", "the top of a file"),
+    ("use", "a file at its top, outside of all blocks"),
 ];
 
 /// The problem of a node that is not known where it stands.

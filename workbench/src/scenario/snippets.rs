@@ -67,7 +67,7 @@ mod tests {
         let all = snippets();
         let found = all.read_span(&(15, 4).into(), 0, 0).expect("there");
         assert_eq!((found.name(), found.line(), found.span().offset()), (Some("b.kdl"), 1, 15));
-        assert_eq!(found.data(), b"four\n");
+        assert_eq!(found.data(), b"four");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) const COMBINATIONS_LIMIT: usize = 1_000;
 
 /// What stands at the top of a file or in a sweep.
 pub(super) enum Item {
-    Node(KdlNode),
+    Node(Box<KdlNode>),
     Sweep(Sweep),
 }
 
@@ -57,7 +57,7 @@ fn read(nodes: &[KdlNode], outer: &mut Vec<Spanned<String>>, problems: &mut Vec<
     for node in nodes {
         match node.name().value() {
             "sweep" => items.extend(sweep(node, outer, problems).map(Item::Sweep)),
-            _ => items.push(Item::Node(node.clone())),
+            _ => items.push(Item::Node(Box::new(node.clone()))),
         }
     }
     items

@@ -24,9 +24,8 @@ impl Random {
     }
 }
 
-pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
-    let argv = ["curl", "--connect-timeout", "999", "http://server/"].map(str::to_owned).to_vec();
-    let plan = Plan {
+fn plan(argv: Vec<String>) -> Plan {
+    Plan {
         programs: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".to_owned(),
@@ -53,7 +52,12 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         },
         expect: Expectations::default(),
         differs: Vec::new(),
-    };
+    }
+}
+
+pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
+    let argv = ["curl", "--connect-timeout", "999", "http://server/"].map(str::to_owned).to_vec();
+    let plan = plan(argv);
     let machine = Machine {
         zero_realtime_ns: 1_700_000_000_000_000_000,
         engine: EngineKind::Host,
