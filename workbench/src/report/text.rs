@@ -198,9 +198,9 @@ impl Group<'_> {
             _ if !event.is_claim => Style::Dim,
             EventKind::Packet => Style::Cyan,
             EventKind::Signal => Style::Magenta,
-            EventKind::Setup => Style::Yellow,
+            EventKind::Setup | EventKind::Fault => Style::Yellow,
             EventKind::End => Style::Bold,
-            EventKind::Call | EventKind::Process => Style::Plain,
+            EventKind::Call | EventKind::Process | EventKind::State => Style::Plain,
         };
         let wait = event.wait.as_ref().filter(|_| self.count == 1).map_or(String::new(), |w| wait(w, range, options));
         let indent = if event.is_claim { "" } else { "  " };
