@@ -94,6 +94,13 @@ pub fn render_spread(
     out.push_str(&table(&rows, options));
     output(&mut out, "stdout", &evidence.output.stdout, options);
     output(&mut out, "stderr", &evidence.output.stderr, options);
+    if !verdict.findings.is_empty() || !verdict.inconclusive.is_empty() {
+        for daemon in &evidence.daemons {
+            let name = escape(&daemon.name);
+            output(&mut out, &format!("daemon {name}, stdout"), &daemon.output.stdout, options);
+            output(&mut out, &format!("daemon {name}, stderr"), &daemon.output.stderr, options);
+        }
+    }
     if evidence.output.discarded_bytes > 0 {
         let _ = writeln!(out, "  {} more bytes of output were not kept", evidence.output.discarded_bytes);
     }
