@@ -14,8 +14,10 @@ mod fields;
 mod format;
 mod kernel_version;
 mod model;
+mod name_service;
 mod netem;
 mod parse;
+mod peer;
 mod routes;
 mod rule;
 mod source;
@@ -38,10 +40,11 @@ pub use fault::{
 pub use format::format;
 pub use kernel_version::KernelVersion;
 pub use model::{
-    Absent, Address, Destination, Differs, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule,
-    Run, Scenario, Stdin, Sysctl,
+    Absent, Address, Answer, Destination, Differs, End, Expect, ExtraName, Host, Link, Neighbour, Party, Peer,
+    Requires, Resolver, Route, RouteTo, Rule, Run, Scenario, Stdin, Sysctl,
 };
 pub use parse::parse;
+pub use peer::{BodyEnd, DnsMode, Http, PeerKind, Speech, Transport};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;
