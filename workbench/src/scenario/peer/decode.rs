@@ -74,11 +74,13 @@ fn example(name: &str) -> &'static str {
         "close" => "close port=80",
         "half-close" => "half-close port=80",
         "hoard" => "hoard port=80",
+        "http" => "http port=80 size=\"1MiB\"",
         _ => "echo port=7",
     }
 }
 
-fn transport(fields: &mut Fields<'_, '_>) -> Option<Transport> {
+/// `tcp`, which may be left out, or `udp`; a port that stands there is told where it belongs.
+pub(super) fn transport(fields: &mut Fields<'_, '_>) -> Option<Transport> {
     let name = fields.node_name();
     let words = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
     let is_given = !fields.node_arguments().is_empty();

@@ -7,8 +7,8 @@ use super::super::fields::{Fields, one_line};
 use super::super::model::Peer;
 use super::super::span::Spanned;
 use super::super::value::{Reading, Value};
-use super::decode::{address, bytes, duration, interval, port, some_bytes};
-use super::kind::{BodyEnd, Http, PeerKind, Transport};
+use super::decode::{address, bytes, duration, interval, port, some_bytes, transport};
+use super::kind::{BodyEnd, Http, PeerKind};
 
 /// A body of a given rate comes in tenths of a second's worth.
 const PACE_NS: u64 = 100_000_000;
@@ -20,6 +20,7 @@ const DEFAULT_TEXT: &str = "ok\n";
 pub(super) fn peer(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Peer> {
     let mut fields = Fields::new(node, problems);
     let span = fields.span();
+    let transport = transport(&mut fields);
     let port = match fields.says("port") {
         true => fields.property("port", port)?,
         false => Spanned::new(80, span),
@@ -42,7 +43,7 @@ pub(super) fn peer(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Peer> 
         fields.problem(problem.help("leave size= and text= out (RFC 9110, 15.3.5 and 15.4.5)"));
     }
     fields.finish_leaf();
-    let transport = Transport::Tcp;
+    let transport = transport?;
     Some(Peer { kind: PeerKind::Http(http), transport, port, address, answers: Vec::new(), text: one_line(node), span })
 }
 
