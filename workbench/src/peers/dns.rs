@@ -68,3 +68,41 @@ pub(super) async fn serve(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `a.example`, type A, id 7.
+    const QUESTION: &[u8] = b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01";
+
+    /// Id, TC, RCODE and how many answers.
+    fn told(mode: DnsMode, over: Over) -> Option<(u8, bool, u8, u8)> {
+        let zone = BTreeMap::from([("a.example".to_owned(), vec!["10.9.0.5".parse().expect("an address")])]);
+        answer(QUESTION, &zone, mode, over).map(|a| (a[1], a[2] & 2 != 0, a[3] & 15, a[7]))
+    }
+
+    #[test]
+    fn each_mode_answers_in_its_own_way() {
+        for (mode, over, expected) in [
+            (DnsMode::Answers, Over::Udp, Some((7, false, 0, 1))),
+            (DnsMode::Silent, Over::Udp, None),
+            (DnsMode::Servfail, Over::Udp, Some((7, false, 2, 0))),
+            (DnsMode::Refused, Over::Udp, Some((7, false, 5, 0))),
+            (DnsMode::Nxdomain, Over::Udp, Some((7, false, 3, 0))),
+            (DnsMode::Truncated, Over::Udp, Some((7, true, 0, 0))),
+            (DnsMode::Truncated, Over::Tcp, Some((7, false, 0, 1))),
+            (DnsMode::WrongId, Over::Udp, Some((8, false, 0, 1))),
+        ] {
+            assert_eq!(told(mode, over), expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_datagram_is_truncated() {
+        let many = (0..40).map(|n| std::net::Ipv4Addr::new(10, 9, 0, n).into()).collect();
+        let zone = BTreeMap::from([("a.example".to_owned(), many)]);
+        let over = |over| answer(QUESTION, &zone, DnsMode::Answers, over).expect("an answer");
+        assert_eq!((over(Over::Udp)[2] & 2, over(Over::Tcp)[7]), (2, 40));
+    }
+}

@@ -40,11 +40,12 @@ pub use fault::{
 pub use format::format;
 pub use kernel_version::KernelVersion;
 pub use model::{
-    Absent, Address, Answer, Destination, Differs, End, Expect, ExtraName, Host, Link, Neighbour, Party, Peer,
-    Requires, Resolver, Route, RouteTo, Rule, Run, Scenario, Stdin, Sysctl,
+    Absent, Address, Destination, Differs, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule,
+    Run, Scenario, Stdin, Sysctl,
 };
+pub use name_service::{ExtraName, Resolver};
 pub use parse::parse;
-pub use peer::{BodyEnd, DnsMode, Http, PeerKind, Speech, Transport};
+pub use peer::{Answer, BodyEnd, DnsMode, Http, Peer, PeerKind, Speech, Transport};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;

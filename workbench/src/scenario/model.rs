@@ -8,7 +8,8 @@ use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
-use super::peer::{PeerKind, Transport};
+use super::name_service::{ExtraName, Resolver};
+use super::peer::Peer;
 use super::source::SourceFile;
 use super::span::Spanned;
 
@@ -67,58 +68,6 @@ pub struct Host {
     pub neighbours: Vec<Neighbour>,
     /// Its peers, in order.
     pub peers: Vec<Peer>,
-}
-
-/// A built-in peer: `silent port=80`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
-    /// What it does.
-    pub kind: PeerKind,
-    /// What it listens on.
-    pub transport: Transport,
-    /// Its port.
-    pub port: Spanned<u16>,
-    /// The one address it is on; `None` is all of the host's.
-    pub address: Option<Spanned<IpAddr>>,
-    /// A name server's own answers, in order.
-    pub answers: Vec<Answer>,
-    /// As the scenario writes it, in one line.
-    pub text: String,
-    /// The node.
-    pub span: SourceSpan,
-}
-
-/// `answer NAME ADDRESS…` of a name server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// The name.
-    pub name: Spanned<String>,
-    /// Its addresses, in order.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// `resolver HOST… timeout= attempts= rotate=`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resolver {
-    /// Name servers, in the order they are asked.
-    pub servers: Vec<Spanned<Party>>,
-    /// resolv.conf's `timeout`, in seconds.
-    pub timeout_s: Option<u32>,
-    /// resolv.conf's `attempts`.
-    pub attempts: Option<u32>,
-    /// resolv.conf's `rotate`.
-    pub rotate: bool,
-    /// The node.
-    pub span: SourceSpan,
-}
-
-/// `name NAME HOST-OR-ADDRESS…`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExtraName {
-    /// The name.
-    pub name: Spanned<String>,
-    /// What it stands for, in order.
-    pub addresses: Vec<Spanned<Party>>,
 }
 
 /// `sysctl NAME VALUE or=OTHER if-present=#true`.

@@ -10,13 +10,37 @@ use super::address::prefix_or_address;
 use super::decode_host::party;
 use super::error::{Problem, quoted};
 use super::fields::Fields;
-use super::model::{ExtraName, Party, Resolver, Scenario};
+use super::model::{Party, Scenario};
 use super::span::Spanned;
 use super::suggest::did_you_mean;
 use super::value::{Reading, Value};
 
 /// glibc reads no more (resolv.conf(5), MAXNS).
 const SERVERS_LIMIT: usize = 3;
+
+/// `resolver HOST… timeout= attempts= rotate=`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolver {
+    /// Name servers, in the order they are asked.
+    pub servers: Vec<Spanned<Party>>,
+    /// resolv.conf's `timeout`, in seconds.
+    pub timeout_s: Option<u32>,
+    /// resolv.conf's `attempts`.
+    pub attempts: Option<u32>,
+    /// resolv.conf's `rotate`.
+    pub rotate: bool,
+    /// The node.
+    pub span: SourceSpan,
+}
+
+/// `name NAME HOST-OR-ADDRESS…`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExtraName {
+    /// The name.
+    pub name: Spanned<String>,
+    /// What it stands for, in order.
+    pub addresses: Vec<Spanned<Party>>,
+}
 
 /// `resolver HOST… timeout= attempts= rotate=`.
 pub(super) fn resolver(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Resolver> {

@@ -1,8 +1,9 @@
 //! Peers of one host that want the same port, and addresses that the host does not have.
 
 use super::super::error::{Problem, quoted};
-use super::super::model::{Host, Peer, Scenario};
+use super::super::model::{Host, Scenario};
 use super::kind::Transport;
+use super::model::Peer;
 
 /// Checks the peers of all hosts.
 pub(in super::super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {

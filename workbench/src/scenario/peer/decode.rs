@@ -8,10 +8,10 @@ use miette::SourceSpan;
 use super::super::address::prefix_or_address;
 use super::super::error::{Problem, quoted};
 use super::super::fields::{Fields, one_line};
-use super::super::model::Peer;
 use super::super::span::Spanned;
 use super::super::value::{Reading, Value};
 use super::kind::{PeerKind, Speech, Transport};
+use super::model::Peer;
 use super::{dns, http};
 
 /// Names of all peers, in the order of the documentation.

@@ -4,11 +4,11 @@ use kdl::KdlNode;
 
 use super::super::error::Problem;
 use super::super::fields::{Fields, one_line, unknown_node};
-use super::super::model::{Answer, Peer};
 use super::super::name_service::dns_name;
 use super::super::span::Spanned;
 use super::decode::{address, duration, port};
 use super::kind::{DnsMode, PeerKind, Transport};
+use super::model::{Answer, Peer};
 
 const MODES: &[(&str, DnsMode)] = &[
     ("answers", DnsMode::Answers),

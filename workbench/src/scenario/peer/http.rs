@@ -4,11 +4,11 @@ use kdl::KdlNode;
 
 use super::super::error::{Problem, quoted};
 use super::super::fields::{Fields, one_line};
-use super::super::model::Peer;
 use super::super::span::Spanned;
 use super::super::value::{Reading, Value};
 use super::decode::{address, bytes, duration, interval, port, some_bytes, transport};
 use super::kind::{BodyEnd, Http, PeerKind};
+use super::model::Peer;
 
 /// A body of a given rate comes in tenths of a second's worth.
 const PACE_NS: u64 = 100_000_000;

@@ -5,7 +5,9 @@ mod decode;
 mod dns;
 mod http;
 mod kind;
+mod model;
 
 pub(super) use check::check;
 pub(super) use decode::{NODES, peer};
 pub use kind::{BodyEnd, DnsMode, Http, PeerKind, Speech, Transport};
+pub use model::{Answer, Peer};
