@@ -11,6 +11,8 @@ mod peer;
 mod program;
 mod routing;
 #[cfg(test)]
+mod sweep_tests;
+#[cfg(test)]
 mod tests;
 
 pub use build::build;
@@ -19,7 +21,7 @@ pub use model::{
     BodyEnd, Cause, CommandPlan, Distribution, DnsMode, Expectations, Expected, Hook, HostPlan, Http, LinkEnd,
     LinkPlan, NeighbourPlan, Netem, NetemPlan, Origin, PLAN_FORMAT_VERSION, PeerKind, Plan, PortRange, Protocol,
     RejectWith, Requirement, RequirementKind, RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, SocketState,
-    Speech, StdinPlan, SysctlPlan, TcpFlagsMatch, Which,
+    Speech, StdinPlan, SweepPlan, SysctlPlan, TcpFlagsMatch, Which,
 };
 pub use peer::PeerPlan;
 pub use program::{ProgramPlan, StepPlan};
