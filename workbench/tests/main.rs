@@ -21,6 +21,7 @@ mod language;
 mod netem;
 mod normal;
 mod odd;
+mod peers;
 mod phases;
 mod real_tools;
 mod recorded;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         odd::trials(),
+        peers::trials(),
         phases::trials(),
         real_tools::trials(),
         recorded::trials(),
