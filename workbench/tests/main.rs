@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod atlas;
 mod capture;
 mod catalogue;
 mod ci;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     real_tools::connect_with_tokio();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
+        atlas::trials(),
         capture::trials(),
         catalogue::trials(),
         ci::trials(),

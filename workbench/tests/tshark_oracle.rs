@@ -307,6 +307,7 @@ fn plan() -> Plan {
         file: "oracle.kdl".to_owned(),
         about: None,
         run: "oracle".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),

@@ -36,6 +36,7 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         scenario: scenario.name().to_owned(),
         file: scenario.source.name.clone(),
         about: scenario.about.as_ref().map(|about| about.value.clone()),
+        documented: scenario.documented.iter().map(|document| document.value.clone()).collect(),
         run: run.name.value.clone(),
         sweep: scenario.sweep.iter().map(sweep_plan).collect(),
         template: run.template.clone(),

@@ -20,6 +20,7 @@ impl Plan {
         if let Some(about) = &self.about {
             paragraphs(about).into_iter().for_each(|paragraph| section(&mut text, "", std::iter::once(paragraph)));
         }
+        section(&mut text, "Documented in", self.documented.iter().cloned());
         section(&mut text, "Sweep", self.sweep.iter().map(|swept| format!("{} is {}", swept.name, swept.value)));
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(|it| link_text(file, it)));

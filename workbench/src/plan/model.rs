@@ -48,6 +48,9 @@ pub struct Plan {
     pub file: String,
     /// What the scenario is about.
     pub about: Option<String>,
+    /// Where the behaviour is documented: man pages, RFC sections, files of the kernel.
+    #[serde(default)]
+    pub documented: Vec<String>,
     /// The run's name, unique in its scenario.
     pub run: String,
     /// The values that the scenario's sweeps have in this run, the outermost first; none for a run outside.

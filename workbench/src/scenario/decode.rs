@@ -12,8 +12,21 @@ use super::span::Spanned;
 use super::value::{Reading, Value};
 use super::{decode_host, decode_link, decode_run, name_service};
 
-const NODES: &[&str] =
-    &["about", "tag", "requires", "memory", "namespace", "router", "link", "resolver", "name", "run", "use", "sweep"];
+const NODES: &[&str] = &[
+    "about",
+    "source",
+    "tag",
+    "requires",
+    "memory",
+    "namespace",
+    "router",
+    "link",
+    "resolver",
+    "name",
+    "run",
+    "use",
+    "sweep",
+];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
@@ -21,6 +34,7 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
         source: Arc::clone(source),
         sweep: Vec::new(),
         about: None,
+        documented: Vec::new(),
         tags: Vec::new(),
         requires: Vec::new(),
         memory_bytes: None,
@@ -33,6 +47,7 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
     for node in document.nodes() {
         match node.name().value() {
             "about" => about(node, &mut scenario, problems),
+            "source" => documented(node, &mut scenario, problems),
             "tag" => tags(node, &mut scenario, problems),
             "requires" => requires(node, &mut scenario, problems),
             "memory" => memory(node, &mut scenario, problems),
@@ -63,6 +78,37 @@ fn about(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
         fields.problem(again.help("a text of several lines stands between `\"\"\"` and `\"\"\"`"));
     }
     scenario.about = scenario.about.take().or(about);
+    fields.finish_leaf();
+}
+
+/// A page, a section, a file of the kernel: enough to look it up, and one line where it is listed.
+const MAX_DOCUMENTED_CHARS: usize = 200;
+
+fn documented(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    const EXAMPLE: &str = "source \"tcp(7)\" \"RFC 9293, 3.8.6\" \"net/ipv4/tcp_timer.c\"";
+    let read = |value: Value<'_>| {
+        let text = value.text()?;
+        let is_told = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        match is_told && text.chars().count() <= MAX_DOCUMENTED_CHARS {
+            true => Ok(text.to_owned()),
+            false => Err(value.expected("one line that names a document, at most 200 characters").help(EXAMPLE)),
+        }
+    };
+    let mut fields = Fields::new(node, problems);
+    let mut found: Vec<_> = fields.required_argument("where it is documented", EXAMPLE, read).into_iter().collect();
+    for value in fields.rest() {
+        found.extend(fields.read(value, read));
+    }
+    for document in found {
+        match scenario.documented.iter().find(|known| known.value == document.value) {
+            Some(known) => {
+                let again = Problem::new("this source is named twice").at(document.span).label("again");
+                fields
+                    .problem(again.also(known.span, "first here").help("each document once; give the section of each"));
+            }
+            None => scenario.documented.push(document),
+        }
+    }
     fields.finish_leaf();
 }
 

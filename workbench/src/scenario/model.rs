@@ -23,6 +23,8 @@ pub struct Scenario {
     pub sweep: Vec<SweepValue>,
     /// What it asks and teaches.
     pub about: Option<Spanned<String>>,
+    /// `source`: where the behaviour is documented, each as its author names it.
+    pub documented: Vec<Spanned<String>>,
     /// `quick`, `slow`, and whatever else its author sorts by.
     pub tags: Vec<Spanned<String>>,
     /// What the machine must have.

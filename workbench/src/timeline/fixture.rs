@@ -303,6 +303,7 @@ fn plan(argv: Vec<String>) -> Plan {
         file: "scenarios/syn-retries-0.kdl".into(),
         about: None,
         run: argv[0].clone(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),

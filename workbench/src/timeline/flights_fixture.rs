@@ -38,6 +38,7 @@ fn plan(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Plan {
         file: "hand-made.kdl".to_owned(),
         about: None,
         run: "test".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),

@@ -22,6 +22,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
         file: "by-hand.kdl".to_owned(),
         about: None,
         run: "run".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: vec![],
