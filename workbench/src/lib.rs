@@ -20,6 +20,7 @@ pub mod kernel_model;
 pub mod kernels;
 pub mod lab;
 pub mod plan;
+pub mod programs;
 pub mod record;
 pub mod report;
 pub mod scenario;

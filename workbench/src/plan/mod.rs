@@ -12,6 +12,7 @@ mod routing;
 #[cfg(test)]
 mod tests;
 
+pub use crate::scenario::{Call, Direction, Endpoint, ExpectedResult, Family, OptionValue, Readiness, SocketKind};
 pub use build::build;
 pub use differs::{DiffersPlan, KernelRange};
 pub use model::{

@@ -8,9 +8,9 @@ use super::model::{Requires, Scenario};
 use super::source::SourceFile;
 use super::span::Spanned;
 use super::value::{Reading, Value};
-use super::{decode_host, decode_link, decode_run};
+use super::{decode_host, decode_link, decode_run, program};
 
-const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run"];
+const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "program", "run"];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
@@ -22,6 +22,7 @@ pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &m
         memory_bytes: None,
         hosts: Vec::new(),
         links: Vec::new(),
+        programs: Vec::new(),
         runs: Vec::new(),
     };
     for node in document.nodes() {
@@ -33,6 +34,7 @@ pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &m
             "namespace" => scenario.hosts.extend(decode_host::host(node, false, problems)),
             "router" => scenario.hosts.extend(decode_host::host(node, true, problems)),
             "link" => scenario.links.extend(decode_link::link(node, problems)),
+            "program" => scenario.programs.push(program::program(node, problems)),
             "run" => scenario.runs.push(decode_run::run(node, problems)),
             _ => problems.push(unknown_node(node, "a scenario", NODES)),
         }

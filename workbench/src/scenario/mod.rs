@@ -16,6 +16,7 @@ mod kernel_version;
 mod model;
 mod netem;
 mod parse;
+mod program;
 mod routes;
 mod rule;
 mod source;
@@ -42,6 +43,9 @@ pub use model::{
     Run, Scenario, Stdin, Sysctl,
 };
 pub use parse::parse;
+pub use program::{
+    Call, Direction, Endpoint, Expected as ExpectedResult, OptionValue, Program, Readiness, SocketKind, Step,
+};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;

@@ -8,6 +8,7 @@ use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
+use super::program::Program;
 use super::source::SourceFile;
 use super::span::Spanned;
 
@@ -28,6 +29,8 @@ pub struct Scenario {
     pub hosts: Vec<Host>,
     /// The links, in the order of the file.
     pub links: Vec<Link>,
+    /// The socket programs, in the order of the file.
+    pub programs: Vec<Program>,
     /// The runs, in the order of the file.
     pub runs: Vec<Run>,
 }
@@ -263,10 +266,12 @@ pub struct Absent {
 pub struct Run {
     /// Its name.
     pub name: Spanned<String>,
-    /// The host it runs in.
+    /// The host it runs in; empty for a socket program, which has its own.
     pub host: Spanned<String>,
-    /// Program and arguments.
+    /// Program and arguments; of a socket program: its name.
     pub argv: Vec<String>,
+    /// The socket program that it is, and then nothing is executed.
+    pub program: Option<Spanned<String>>,
     /// Added to the environment.
     pub env: Vec<(Spanned<String>, String)>,
     /// Standard input.
