@@ -7,6 +7,7 @@ mod heartbeat;
 mod isolation;
 mod jiffies;
 mod message;
+mod programs;
 mod sampling;
 mod stdio;
 mod tools;

@@ -4,4 +4,4 @@ mod progress;
 mod steps;
 
 pub use progress::{NEVER, Progress, Result as StepOutcome};
-pub use steps::carry_out;
+pub use steps::{carry_out, said};

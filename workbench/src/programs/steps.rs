@@ -38,7 +38,7 @@ pub fn carry_out(programs: &[ProgramPlan], own: usize, progress: &Progress) -> i
 }
 
 /// An errno's name.
-pub(super) fn said(errno: i64) -> String {
+pub fn said(errno: i64) -> String {
     match errno {
         NEVER => "what it waits for ended without coming there".to_owned(),
         errno => format!("{:?}", Errno::from_raw(errno as i32)),

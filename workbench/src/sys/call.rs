@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use nix::sys::socket::{SockaddrLike, SockaddrStorage};
+
 /// A value, or an errno.
 pub type Answer = Result<i64, i32>;
 
@@ -35,14 +37,14 @@ pub fn get_option(fd: i32, level: i32, name: i32, value: &mut [u8]) -> Answer {
 
 /// bind(2).
 pub fn bind(fd: i32, to: SocketAddr) -> Answer {
-    let to = socket2::SockAddr::from(to);
+    let to = SockaddrStorage::from(to);
     // SAFETY: an address with its length.
     answer(unsafe { libc::bind(fd, to.as_ptr().cast(), to.len()) })
 }
 
 /// connect(2).
 pub fn connect(fd: i32, to: SocketAddr) -> Answer {
-    let to = socket2::SockAddr::from(to);
+    let to = SockaddrStorage::from(to);
     // SAFETY: an address with its length.
     answer(unsafe { libc::connect(fd, to.as_ptr().cast(), to.len()) })
 }
