@@ -10,10 +10,12 @@ use super::model::{Requires, Scenario};
 use super::source::SourceFile;
 use super::span::Spanned;
 use super::value::{Reading, Value};
-use super::{decode_host, decode_link, decode_run, name_service};
+use super::{decode_host, decode_link, decode_run, name_service, program};
 
-const NODES: &[&str] =
-    &["about", "tag", "requires", "memory", "namespace", "router", "link", "resolver", "name", "run", "use", "sweep"];
+const NODES: &[&str] = &[
+    "about", "tag", "requires", "memory", "namespace", "router", "link", "resolver", "name", "program", "run", "use",
+    "sweep",
+];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
@@ -28,6 +30,7 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
         links: Vec::new(),
         resolver: None,
         extra_names: Vec::new(),
+        programs: Vec::new(),
         runs: Vec::new(),
     };
     for node in document.nodes() {
@@ -41,6 +44,7 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
             "link" => scenario.links.extend(decode_link::link(node, problems)),
             "resolver" => resolver(node, &mut scenario, problems),
             "name" => scenario.extra_names.extend(name_service::name(node, problems)),
+            "program" => scenario.programs.push(program::program(node, problems)),
             "run" => scenario.runs.push(decode_run::run(node, problems)),
             _ => problems.push(unknown_node(node, "a scenario", NODES)),
         }
