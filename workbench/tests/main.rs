@@ -27,6 +27,7 @@ mod recorded;
 mod rings;
 mod scenarios;
 mod show;
+mod socket_programs;
 mod sockets;
 mod sockets_view;
 mod strace_oracle;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         rings::trials(),
         scenarios::trials(),
         show::trials(),
+        socket_programs::trials(),
         sockets::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),
