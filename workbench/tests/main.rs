@@ -22,6 +22,7 @@ mod language;
 mod netem;
 mod normal;
 mod odd;
+mod peers;
 mod phases;
 mod real_tools;
 mod recorded;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         odd::trials(),
+        peers::trials(),
         phases::trials(),
         real_tools::trials(),
         recorded::trials(),

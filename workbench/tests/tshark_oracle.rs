@@ -297,6 +297,7 @@ fn plan() -> Plan {
         sysctls: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
+        peers: Vec::new(),
         origin: Origin::default(),
     };
     Plan {

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
-use super::{Job, Outcome, Refused, Unsupported, clock, guest, jiffies, tools, world};
+use super::{Job, Outcome, Refused, Unsupported, clock, companions, guest, jiffies, tools, world};
 use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
@@ -34,7 +34,7 @@ pub fn execute(job: &Job) -> Outcome {
             Outcome::Unsupported(Unsupported { feature, why, remedy, origin: *origin })
         }
         Err(Stop::Lab(LabError::Refused { at, asked, kernel, origin })) => {
-            let is_scenario_fault = kernel.starts_with("EINVAL") || kernel.starts_with("ERANGE");
+            let is_scenario_fault = ["EINVAL", "ERANGE", "EADDRINUSE"].iter().any(|errno| kernel.starts_with(errno));
             Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin: *origin })
         }
         Err(stop) => Outcome::Broken(stop.to_string()),
@@ -50,6 +50,9 @@ pub enum Stop {
     /// The private file system.
     #[error(transparent)]
     World(#[from] world::WorldError),
+    /// The built-in peers.
+    #[error("cannot start the peers: {0}")]
+    Peers(crate::peers::PeersError),
     /// The packet recorder.
     #[error("cannot capture packets: {0}")]
     Capture(#[from] CaptureError),
@@ -82,9 +85,10 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     })?;
     world::seal()?;
     let (captures, sockets) = opening.expect("a lab shows its hosts");
-    let mut sockets = sockets?;
+    let (mut captures, mut sockets) = (captures?, sockets?);
+    let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
-    let recorders = Recorders { captures: captures?.wait()?, sockets };
+    let recorders = Recorders { captures: captures.wait()?, sockets };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
@@ -92,6 +96,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         0 => {}
         frames => blind_spots.push(format!("the relay that keeps the links' delays lost {frames} frames")),
     }
+    blind_spots.extend(peers.as_ref().and_then(companions::blind_spot));
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let mut setup = lab.notes().to_vec();
     setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));

@@ -11,7 +11,7 @@ use super::model::{
     PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SweepPlan, SysctlPlan,
 };
 use super::origin::{by_rule, origin};
-use super::routing;
+use super::{peer, routing};
 use crate::scenario::{
     Differs, End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin, SweepValue,
 };
@@ -87,6 +87,7 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
         sysctls,
         routes: routing::routes(scenario, host),
         rules: (1..).zip(&host.rules).map(|(n, rule)| rule_plan(scenario, name, n, rule)).collect(),
+        peers: peer::peers(scenario, host),
         origin: origin(&scenario.source, host.name.span),
     }
 }

@@ -10,10 +10,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::differs::DiffersPlan;
+use super::peer::PeerPlan;
 use super::program::ProgramPlan;
 pub use crate::scenario::{
-    Cause, Distribution, Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, SocketState,
-    TcpFlagsMatch, Which,
+    BodyEnd, Cause, Distribution, DnsMode, Hook, Http, Netem, PeerKind, PortRange, Protocol, RejectWith, RuleAction,
+    RuleMatch, SocketState, Speech, TcpFlagsMatch, Which,
 };
 
 /// Version of the serialised form; raised whenever a field changes its meaning or its name.
@@ -102,6 +103,9 @@ pub struct HostPlan {
     pub routes: Vec<RoutePlan>,
     /// Packet rules, in order.
     pub rules: Vec<RulePlan>,
+    /// Its peers, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerPlan>,
     /// Where it stands.
     pub origin: Origin,
 }

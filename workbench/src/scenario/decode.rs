@@ -10,10 +10,23 @@ use super::model::{Requires, Scenario};
 use super::source::SourceFile;
 use super::span::Spanned;
 use super::value::{Reading, Value};
-use super::{decode_host, decode_link, decode_run};
+use super::{decode_host, decode_link, decode_run, name_service};
 
-const NODES: &[&str] =
-    &["about", "source", "tag", "requires", "memory", "namespace", "router", "link", "run", "use", "sweep"];
+const NODES: &[&str] = &[
+    "about",
+    "source",
+    "tag",
+    "requires",
+    "memory",
+    "namespace",
+    "router",
+    "link",
+    "resolver",
+    "name",
+    "run",
+    "use",
+    "sweep",
+];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
@@ -27,6 +40,8 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
         memory_bytes: None,
         hosts: Vec::new(),
         links: Vec::new(),
+        resolver: None,
+        extra_names: Vec::new(),
         runs: Vec::new(),
     };
     for node in document.nodes() {
@@ -39,6 +54,8 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
             "namespace" => scenario.hosts.extend(decode_host::host(node, false, problems)),
             "router" => scenario.hosts.extend(decode_host::host(node, true, problems)),
             "link" => scenario.links.extend(decode_link::link(node, problems)),
+            "resolver" => resolver(node, &mut scenario, problems),
+            "name" => scenario.extra_names.extend(name_service::name(node, problems)),
             "run" => scenario.runs.push(decode_run::run(node, problems)),
             _ => problems.push(unknown_node(node, "a scenario", NODES)),
         }
@@ -86,7 +103,8 @@ fn documented(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Proble
         match scenario.documented.iter().find(|known| known.value == document.value) {
             Some(known) => {
                 let again = Problem::new("this source is named twice").at(document.span).label("again");
-                fields.problem(again.also(known.span, "first here").help("each document once; give the section of each"));
+                fields
+                    .problem(again.also(known.span, "first here").help("each document once; give the section of each"));
             }
             None => scenario.documented.push(document),
         }
@@ -140,6 +158,16 @@ fn memory(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) 
     }
     scenario.memory_bytes = scenario.memory_bytes.take().or(memory);
     fields.finish_leaf();
+}
+
+fn resolver(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    let resolver = name_service::resolver(node, problems);
+    if let (Some(first), Some(second)) = (&scenario.resolver, &resolver) {
+        let problem = Problem::new("`resolver` is given twice").at(second.span).label("again");
+        let problem = problem.also(first.span, "first here");
+        problems.push(problem.help("name all servers in one node, in the order they are asked"));
+    }
+    scenario.resolver = scenario.resolver.take().or(resolver);
 }
 
 fn program(value: Value<'_>) -> Reading<String> {

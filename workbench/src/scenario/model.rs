@@ -9,6 +9,8 @@ use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
+use super::name_service::{ExtraName, Resolver};
+use super::peer::Peer;
 use super::source::SourceFile;
 use super::span::Spanned;
 
@@ -33,6 +35,10 @@ pub struct Scenario {
     pub hosts: Vec<Host>,
     /// The links, in the order of the file.
     pub links: Vec<Link>,
+    /// Who is asked for names that are not in `/etc/hosts`.
+    pub resolver: Option<Resolver>,
+    /// Names beside those of the hosts, in the order of the file.
+    pub extra_names: Vec<ExtraName>,
     /// The runs, in the order of the file.
     pub runs: Vec<Run>,
 }
@@ -74,6 +80,8 @@ pub struct Host {
     pub routes: Vec<Route>,
     /// Its pinned neighbours, in order.
     pub neighbours: Vec<Neighbour>,
+    /// Its peers, in order.
+    pub peers: Vec<Peer>,
 }
 
 /// `sysctl NAME VALUE or=OTHER if-present=#true`.

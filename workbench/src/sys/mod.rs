@@ -10,6 +10,8 @@ pub mod packet_ring;
 pub mod pidfd;
 pub mod ptrace;
 pub mod random;
+pub mod readiness;
 pub mod seccomp;
 pub mod shared_pages;
+pub mod tcp_queue;
 pub mod times;

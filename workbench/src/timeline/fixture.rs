@@ -275,6 +275,7 @@ fn plan(argv: Vec<String>) -> Plan {
         sysctls: Vec::new(),
         routes: Vec::new(),
         rules,
+        peers: Vec::new(),
         origin: Origin::default(),
     };
     let end = |name: &str, mac: u8| LinkEnd {

@@ -107,6 +107,7 @@ fn host(name: &str, is_router: bool) -> HostPlan {
         sysctls: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
+        peers: Vec::new(),
         origin: Origin::default(),
     }
 }

@@ -31,7 +31,9 @@ fn nothing_is_missing() -> Result<(), Failed> {
     for part in &parts {
         let fewest = FEWEST.iter().find(|(letter, _)| *letter == part.letter).map_or(1, |(_, fewest)| *fewest);
         if part.rows.len() < fewest {
-            return Err(format!("part {} has {} rows, at least {fewest} are known", part.letter, part.rows.len()).into());
+            return Err(
+                format!("part {} has {} rows, at least {fewest} are known", part.letter, part.rows.len()).into()
+            );
         }
         for row in &part.rows {
             if !ids.insert(row.id.clone()) {
@@ -63,7 +65,8 @@ fn is_of_the_wire(name: &str) -> bool {
 
 fn every_scenario_has_a_row() -> Result<(), Failed> {
     let used = page::make(&rows::read()?)?.used;
-    let without: Vec<String> = names().into_iter().filter(|name| !used.contains(name) && !is_of_the_wire(name)).collect();
+    let without: Vec<String> =
+        names().into_iter().filter(|name| !used.contains(name) && !is_of_the_wire(name)).collect();
     if without.is_empty() { Ok(()) } else { Err(format!("in no row of {}: {without:?}", rows::FILE).into()) }
 }
 

@@ -63,6 +63,7 @@ fn host(name: &str) -> HostPlan {
         sysctls: vec![],
         routes: vec![],
         rules: vec![],
+        peers: Vec::new(),
         origin: origin(2),
     }
 }
