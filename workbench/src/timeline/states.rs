@@ -22,6 +22,8 @@ pub(super) struct States<'a> {
     pub evidence: &'a Evidence,
     pub names: &'a Names<'a>,
     pub flows: &'a Flows,
+    /// When the command last looked: what happens elsewhere after that is chance.
+    pub last_look_ns: i64,
 }
 
 /// A socket as it was from one sample on.
@@ -136,7 +138,7 @@ impl States<'_> {
             kind: EventKind::State,
             text: format!("{} {what}", self.socket(key)),
             wait,
-            is_claim: true,
+            is_claim: key.0 == self.evidence.plan.command.host || span.begin_ns <= self.last_look_ns,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
         Placed { anchor_ns: span.begin_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }

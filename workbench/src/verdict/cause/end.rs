@@ -29,6 +29,11 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
             let is_step = |found: &EndedBy| match &found.mechanism {
                 Mechanism::Data => true,
                 Mechanism::Wait(call) => call.ends_with("nanosleep"),
+                // Its own shutdown(2) ends a stream as well.
+                Mechanism::Fin => evidence.calls.iter().any(|call| {
+                    let has_ended = call.has_symbol("SHUT_RD") || call.has_symbol("SHUT_RDWR");
+                    call.pid == command && call.name == "shutdown" && has_ended && call.error().is_none()
+                }),
                 _ => false,
             };
             let is_made = evidence.plan.command.program.is_some() && evidence.end.how == Ending::Exit(0);
