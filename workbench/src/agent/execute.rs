@@ -8,6 +8,7 @@ use std::thread;
 
 use nix::errno::Errno;
 
+use super::faults::Faults;
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
 use super::{Job, Outcome, Refused, Unsupported, clock, guest, jiffies, tools, world};
@@ -77,14 +78,15 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     has_tools(plan, &env)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
-    let lab = Lab::build_watched(plan, |hosts| {
+    let mut lab = Lab::build_watched(plan, |hosts| {
         opening = Some((Capture::open_all(hosts), SocketRecorder::open_all(hosts)));
     })?;
     world::seal()?;
     let (captures, sockets) = opening.expect("a lab shows its hosts");
     let mut sockets = sockets?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
-    let recorders = Recorders { captures: captures?.wait()?, sockets };
+    let faults = Faults::new(plan, lab.take_faults());
+    let recorders = Recorders { captures: captures?.wait()?, sockets, faults };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
@@ -95,6 +97,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let mut setup = lab.notes().to_vec();
     setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));
+    let mut rule_counters = lab.rule_counters()?;
+    rule_counters.retain(|id, _| !seen.idle_rules.contains(id));
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: machine(job, jiffies.as_ref(), &seen, &lab),
@@ -111,8 +115,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         sockets: seen.sockets.samples,
         destroyed: seen.sockets.destroyed,
         counters: seen.sockets.counters,
-        rule_counters: lab.rule_counters()?,
-        faults: Vec::new(),
+        rule_counters,
+        faults: seen.faults,
         daemons: Vec::new(),
         steps: Vec::new(),
         output: seen.output,

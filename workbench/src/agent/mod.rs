@@ -1,7 +1,9 @@
 //! Inside the lab: plan in, evidence out. The same code is process 1 of a host lab and init of a virtual one.
 
+mod causes;
 mod clock;
 mod execute;
+mod faults;
 mod guest;
 mod heartbeat;
 mod isolation;

@@ -1,5 +1,6 @@
 //! The poll loop of a run: tracer, captures, the command's output, the deadline, the heartbeat, until the end.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +11,11 @@ use nix::sys::time::TimeSpec;
 
 use super::clock::{self, RealtimeOffsets, monotonic_ns};
 use super::execute::{Stop, os};
+use super::faults::Faults;
 use super::heartbeat::Heartbeat;
 use super::sampling::Sampling;
 use super::stdio::{Stdin, Stream, output};
-use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal};
+use crate::evidence::{Call, CaptureLoss, End, Ending, FaultRecord, Lateness, Output, Packet, Process, Signal};
 use crate::record::packets::Capture;
 use crate::record::sockets::{Recorded, SocketRecorder};
 use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
@@ -30,6 +32,7 @@ pub struct Watch {
     tracer: Tracer,
     captures: Vec<Capture>,
     sampling: Sampling,
+    faults: Faults,
     /// Kept open for as long as the command may read.
     _stdin: Option<OwnedFd>,
     stdout: Stream,
@@ -55,6 +58,10 @@ pub struct Seen {
     pub processes: Vec<Process>,
     /// Packets.
     pub packets: Vec<Packet>,
+    /// Faults with a cause, as they came and went.
+    pub faults: Vec<FaultRecord>,
+    /// Rules of faults that never did.
+    pub idle_rules: BTreeSet<String>,
     /// Packets that were not.
     pub capture_loss: Vec<CaptureLoss>,
     /// TCP sockets and counters.
@@ -79,6 +86,8 @@ pub struct Recorders {
     pub captures: Vec<Capture>,
     /// TCP sockets and counters.
     pub sockets: SocketRecorder,
+    /// What begins and heals by what they see.
+    pub faults: Faults,
 }
 
 /// What is watched.
@@ -124,6 +133,7 @@ impl Watch {
             tracer,
             captures: recorders.captures,
             sampling: Sampling::new(recorders.sockets),
+            faults: recorders.faults,
             _stdin: command.stdin.held_open,
             stdout,
             stderr,
@@ -154,6 +164,7 @@ impl Watch {
         // Until the tracer says when exactly.
         self.zero_ns = monotonic_ns();
         self.sampling.set_zero(self.zero_ns);
+        self.faults.set_zero(self.zero_ns);
         if let Err(error) = self.tracer.release() {
             // A tracer that could not set the command up has said why.
             self.take()?;
@@ -179,7 +190,8 @@ impl Watch {
     /// Waits for something, at most `limit_ns`, takes it, and looks at the sockets if there is a reason to.
     fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<(), Stop> {
         let look_ns = self.sampling.next_ns().map(|at_ns| at_ns.saturating_sub(monotonic_ns()));
-        let limit_ns = limit_ns.into_iter().chain(look_ns).min();
+        let fault_ns = self.faults.next_ns().map(|at_ns| at_ns.saturating_sub(monotonic_ns()));
+        let limit_ns = limit_ns.into_iter().chain(look_ns).chain(fault_ns).min();
         let timeout = limit_ns.map(|ns| TimeSpec::from_duration(Duration::from_nanos(ns.max(0) as u64)));
         let descriptors = [Some(self.tracer.as_fd()), self.heartbeat.as_ref().map(Heartbeat::as_fd)]
             .into_iter()
@@ -193,7 +205,12 @@ impl Watch {
             Err(errno) => return Err(os("poll")(errno)),
         }
         self.take()?;
-        self.sampling.turn()
+        self.sampling.hurry(self.faults.waits_for_sockets());
+        self.sampling.turn()?;
+        let to_monotonic_ns = |realtime_ns| self.offsets.to_monotonic_ns(realtime_ns);
+        self.faults.note(self.sampling.samples(), &self.captures, &to_monotonic_ns);
+        self.faults.turn();
+        Ok(())
     }
 
     /// Takes what every recorder has. Cheap where there is nothing.
@@ -217,6 +234,7 @@ impl Watch {
             TraceEvent::Started { monotonic_ns } => {
                 self.zero_ns = monotonic_ns;
                 self.sampling.set_zero(monotonic_ns);
+                self.faults.set_zero(monotonic_ns);
             }
             TraceEvent::Call(call) => self.calls.push(call),
             TraceEvent::Signal(signal) => self.signals.push(signal),
@@ -299,6 +317,8 @@ impl Watch {
             processes,
             packets,
             capture_loss,
+            faults: self.faults.finish(zero_ns),
+            idle_rules: self.faults.idle_rules(),
             sockets: self.sampling.finish(zero_ns),
             blind_spots: self.blind_spots,
             output: output(self.stdout, self.stderr),

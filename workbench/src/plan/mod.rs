@@ -5,6 +5,7 @@ mod build;
 mod describe;
 mod differs;
 mod etc_files;
+mod fault;
 mod model;
 mod origin;
 mod program;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use build::build;
 pub use differs::{DiffersPlan, KernelRange};
+pub use fault::{Action, FaultPlace, FaultPlan, Heal};
 pub use model::{
     Cause, CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
     NetemPlan, Origin, PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind,

@@ -143,6 +143,11 @@ impl<'a, 'p> Fields<'a, 'p> {
         std::mem::take(&mut self.arguments).into_iter().map(Value::new).collect()
     }
 
+    /// The first argument as the node writes it, if that is a text; it may have been taken.
+    pub(super) fn first_text(&self) -> Option<&'a str> {
+        self.node.entries().iter().find(|entry| entry.name().is_none()).and_then(|entry| entry.value().as_string())
+    }
+
     /// Takes a bare word such as `down` from the arguments.
     pub(super) fn flag(&mut self, word: &str) -> Option<SourceSpan> {
         let at = self.arguments.iter().position(|entry| entry.value().as_string() == Some(word))?;
@@ -201,6 +206,8 @@ impl<'a, 'p> Fields<'a, 'p> {
 /// Where nodes stand that somebody may look for elsewhere.
 const PLACES: &[(&str, &str)] = &[
     ("absent", "a `link`"),
+    ("after", "a `namespace`, a `router` or a `link`"),
+    ("at", "a `namespace`, a `router` or a `link`"),
     ("cut", "a `link`"),
     ("differs", "a `run`"),
     ("drop", "a `namespace`, a `router` or a `link`"),
@@ -213,6 +220,7 @@ const PLACES: &[(&str, &str)] = &[
     ("stdin", "a `run`"),
     ("sweep", "the scenario's own file, at its top or inside another `sweep`"),
     ("sysctl", "a `namespace` or a `router`"),
+    ("when", "a `namespace`, a `router` or a `link`"),
     ("use", "a file at its top, outside of all blocks"),
 ];
 
