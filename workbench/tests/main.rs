@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod atlas;
 mod capture;
 mod catalogue;
 mod ci;
@@ -21,12 +22,14 @@ mod language;
 mod netem;
 mod normal;
 mod odd;
+mod peers;
 mod phases;
 mod real_tools;
 mod recorded;
 mod rings;
 mod scenarios;
 mod show;
+mod socket_programs;
 mod sockets;
 mod sockets_view;
 mod strace_oracle;
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     real_tools::connect_with_tokio();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
+        atlas::trials(),
         capture::trials(),
         catalogue::trials(),
         ci::trials(),
@@ -58,12 +62,14 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         odd::trials(),
+        peers::trials(),
         phases::trials(),
         real_tools::trials(),
         recorded::trials(),
         rings::trials(),
         scenarios::trials(),
         show::trials(),
+        socket_programs::trials(),
         sockets::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),

@@ -100,8 +100,7 @@ impl Causes {
         }
     }
 
-    /// A socket program has come to a step. Nobody runs any yet.
-    #[allow(dead_code)]
+    /// A socket program has come to a step.
     pub fn note_step(&mut self, program: &str, step: &str, t_ns: i64) {
         self.steps.entry((program.to_owned(), step.to_owned())).or_insert(t_ns);
     }

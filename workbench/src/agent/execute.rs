@@ -9,9 +9,10 @@ use std::thread;
 use nix::errno::Errno;
 
 use super::faults::Faults;
+use super::programs::Programs;
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
-use super::{Job, Outcome, Refused, Unsupported, clock, guest, jiffies, tools, world};
+use super::{Job, Outcome, Refused, Unsupported, clock, companions, guest, jiffies, tools, world};
 use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
@@ -24,9 +25,6 @@ use crate::record::syscalls::TraceError;
 /// Where programs are looked up, unless the scenario says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long a virtual machine is left alone before its command is let go.
-const SETTLING_NS: i64 = 1_000_000_000;
-
 /// Carries out a job. To be called in process 1 of a lab, which must have one thread.
 pub fn execute(job: &Job) -> Outcome {
     match carry_out(job) {
@@ -35,7 +33,7 @@ pub fn execute(job: &Job) -> Outcome {
             Outcome::Unsupported(Unsupported { feature, why, remedy, origin: *origin })
         }
         Err(Stop::Lab(LabError::Refused { at, asked, kernel, origin })) => {
-            let is_scenario_fault = kernel.starts_with("EINVAL") || kernel.starts_with("ERANGE");
+            let is_scenario_fault = ["EINVAL", "ERANGE", "EADDRINUSE"].iter().any(|errno| kernel.starts_with(errno));
             Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin: *origin })
         }
         Err(stop) => Outcome::Broken(stop.to_string()),
@@ -51,6 +49,9 @@ pub enum Stop {
     /// The private file system.
     #[error(transparent)]
     World(#[from] world::WorldError),
+    /// The built-in peers.
+    #[error("cannot start the peers: {0}")]
+    Peers(crate::peers::PeersError),
     /// The packet recorder.
     #[error("cannot capture packets: {0}")]
     Capture(#[from] CaptureError),
@@ -60,6 +61,9 @@ pub enum Stop {
     /// The system-call recorder.
     #[error("cannot trace the command: {0}")]
     Trace(#[from] TraceError),
+    /// A socket program.
+    #[error("{0}")]
+    Program(String),
     /// Anything else.
     #[error("cannot {0}: {1}")]
     Os(&'static str, std::io::Error),
@@ -83,17 +87,20 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     })?;
     world::seal()?;
     let (captures, sockets) = opening.expect("a lab shows its hosts");
-    let mut sockets = sockets?;
+    let (mut captures, mut sockets) = (captures?, sockets?);
+    let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
     let faults = Faults::new(plan, lab.take_faults());
-    let recorders = Recorders { captures: captures?.wait()?, sockets, faults };
+    let recorders = Recorders { captures: captures.wait()?, sockets, faults };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
-    let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
+    let start = |from_ns| start_ns(job, jiffies.as_ref(), from_ns);
+    let seen = watch(job, &lab, recorders, stdin, &env, &start)?;
     let mut blind_spots = seen.blind_spots.clone();
     match lab.take_lost_on_wire()? {
         0 => {}
         frames => blind_spots.push(format!("the relay that keeps the links' delays lost {frames} frames")),
     }
+    blind_spots.extend(peers.as_ref().and_then(companions::blind_spot));
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let mut setup = lab.notes().to_vec();
     setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));
@@ -118,7 +125,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         rule_counters,
         faults: seen.faults,
         daemons: Vec::new(),
-        steps: Vec::new(),
+        steps: seen.steps,
         output: seen.output,
         end: seen.end,
         lateness: seen.lateness,
@@ -143,27 +150,31 @@ fn meanwhile(
         let sysctls = scope.spawn(|| lab.sysctls());
         let counted = scope.spawn(|| sockets.begin_counting());
         // In a virtual machine all is asked afterwards: what is known already must not change what happens.
-        let early = if job.guest.is_some() { &[] } else { &job.plan.command.argv[..1] };
+        let early =
+            if job.guest.is_some() || job.plan.command.program.is_some() { &[] } else { &job.plan.command.argv[..1] };
         let asked = tools::versions(early, &[&job.known_tools], env);
         counted.join().expect("reading counters does not panic")?;
         Ok((sysctls.join().expect("reading sysctls does not panic")?, asked))
     })
 }
 
-/// Runs the command, at `start_ns` of CLOCK_MONOTONIC if that is given, and records it.
+/// Runs the command and its socket programs, each at the moment that `start` gives, and records them.
 fn watch(
     job: &Job,
     lab: &Lab,
     recorders: Recorders,
     stdin: Stdin,
     env: &[(String, String)],
-    start_ns: Option<i64>,
+    start: &dyn Fn(i64) -> Option<i64>,
 ) -> Result<Seen, Stop> {
     let command = &job.plan.command;
     let netns = lab
         .netns(&command.host)
         .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
+    let programs = Programs::new(&job.plan).map_err(os("prepare the socket programs"))?;
     let command = Command {
+        lab,
+        programs,
         argv: command.argv.clone(),
         env: env.to_vec(),
         cwd: PathBuf::from(world::HOME),
@@ -172,7 +183,7 @@ fn watch(
         stdin,
         deadline_ns: command.deadline_ns,
     };
-    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start_ns)
+    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start)
 }
 
 /// What the kernel has no way to tell. The run's other evidence holds all the same.
@@ -206,7 +217,8 @@ fn has_tools(plan: &Plan, env: &[(String, String)]) -> Result<(), LabError> {
 
 /// The programs that ran, in the order of their start.
 fn programs(processes: &[Process]) -> Vec<String> {
-    processes.iter().filter_map(|process| process.argv.first().cloned()).collect()
+    let executed = processes.iter().filter(|process| process.program.is_none());
+    executed.filter_map(|process| process.argv.first().cloned()).collect()
 }
 
 /// A clean environment: nothing of the user's, no proxies, one language.
@@ -230,12 +242,11 @@ fn environment(plan: &Plan) -> Vec<(String, String)> {
     env
 }
 
-/// When a virtual machine lets its command go: at the phase that was asked for, after a second of settling. Earlier, a
-/// SYN of the first half millisecond has a time stamp of 0, which the kernel takes for none, and is sent once more.
-fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>) -> Option<i64> {
+/// When a virtual machine lets something go, from some moment on: at the phase that was asked for.
+fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>, from_ns: i64) -> Option<i64> {
     let (guest, jiffies) = (job.guest.as_ref()?, jiffies?);
     let default_ns = JiffiesClock::DEFAULT_PHASE_JIFFIES * jiffies.tick_ns;
-    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), clock::monotonic_ns() + SETTLING_NS))
+    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), from_ns))
 }
 
 fn machine(job: &Job, jiffies: Option<&JiffiesClock>, seen: &Seen, lab: &Lab) -> Machine {

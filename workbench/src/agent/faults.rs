@@ -82,6 +82,13 @@ impl Faults {
         }
     }
 
+    /// Tells the causes which steps programs have come to.
+    pub fn note_steps<'a>(&mut self, steps: impl Iterator<Item = (&'a str, &'a str, i64)>) {
+        if !self.all.is_empty() {
+            steps.for_each(|(program, step, t_ns)| self.causes.note_step(program, step, t_ns));
+        }
+    }
+
     /// When [`Faults::turn`] has something to do although nothing happens before.
     pub fn next_ns(&self) -> Option<i64> {
         let due = self.all.iter().filter_map(|pending| match (&pending.record, &pending.plan.heals) {

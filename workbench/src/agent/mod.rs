@@ -2,6 +2,7 @@
 
 mod causes;
 mod clock;
+mod companions;
 mod execute;
 mod faults;
 mod guest;
@@ -9,6 +10,7 @@ mod heartbeat;
 mod isolation;
 mod jiffies;
 mod message;
+mod programs;
 mod sampling;
 mod stdio;
 mod tools;

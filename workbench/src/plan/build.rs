@@ -12,7 +12,7 @@ use super::model::{
     PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SweepPlan,
 };
 use super::origin::{by_rule, origin};
-use super::routing;
+use super::{peer, routing};
 use crate::scenario::{
     Differs, End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin, SweepValue,
 };
@@ -38,6 +38,7 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         scenario: scenario.name().to_owned(),
         file: scenario.source.name.clone(),
         about: scenario.about.as_ref().map(|about| about.value.clone()),
+        documented: scenario.documented.iter().map(|document| document.value.clone()).collect(),
         run: run.name.value.clone(),
         sweep: scenario.sweep.iter().map(sweep_plan).collect(),
         template: run.template.clone(),
@@ -47,7 +48,7 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         etc: etc_files(scenario),
         memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         command: command(scenario, run),
-        programs: Vec::new(),
+        programs: super::program::programs(scenario),
         faults: faults.clone(),
         expect: expectations(scenario, run),
         differs: differs(scenario, run),
@@ -96,6 +97,7 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
         sysctls,
         routes: routing::routes(scenario, host),
         rules: (1..).zip(&host.rules).map(|(n, rule)| rule_plan(scenario, name, n, rule)).collect(),
+        peers: peer::peers(scenario, host),
         origin: origin(&scenario.source, host.name.span),
     }
 }
@@ -190,10 +192,11 @@ fn neighbours(scenario: &Scenario, link: &Link, end: &End, far: &End, far_mac: [
 }
 
 fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
+    let program = run.program.as_ref().and_then(|name| scenario.programs.iter().find(|p| p.name.value == name.value));
     CommandPlan {
-        host: run.host.value.clone(),
+        host: program.map_or(&run.host, |program| &program.host).value.clone(),
         argv: run.argv.clone(),
-        program: None,
+        program: run.program.as_ref().map(|name| name.value.clone()),
         env: run.env.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
         stdin: match &run.stdin {
             Stdin::Empty => StdinPlan::Empty,

@@ -7,9 +7,9 @@ use miette::SourceSpan;
 use super::check_caused;
 use super::error::{Problem, quoted};
 use super::model::{Destination, Host, Link, Party, RouteTo, Rule, Scenario};
-use super::routes;
 use super::span::Spanned;
 use super::suggest::did_you_mean;
+use super::{name_service, peer, program, routes};
 
 /// Checks names and references.
 pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
@@ -20,6 +20,7 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
     }
     twice("host", scenario.names(), problems);
     twice("link", scenario.links.iter().filter(|link| link.is_named).map(|link| &link.name), problems);
+    twice("program", scenario.programs.iter().map(|p| &p.name).filter(|name| !name.value.is_empty()), problems);
     twice("run", scenario.runs.iter().map(|run| &run.name).filter(|name| !name.value.is_empty()), problems);
     twice("tag", scenario.tags.iter(), problems);
     for (index, link) in scenario.links.iter().enumerate() {
@@ -38,6 +39,9 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
         let hosts: Vec<&str> = scenario.hosts.iter().map(|host| host.name.value.as_str()).collect();
         known("namespace", &hosts, &run.host, problems);
     }
+    peer::check(scenario, problems);
+    name_service::check(scenario, problems);
+    program::check(scenario, problems);
     check_caused::check(scenario, problems);
     if problems.is_empty() {
         // A route is judged by links and hosts that are right.

@@ -7,6 +7,7 @@ use super::caused::{CausedFault, FaultAction, Heal};
 use super::check::{known, parties};
 use super::error::{Problem, quoted};
 use super::model::{Destination, Host, Link, Party, Route, RouteTo, Rule, Scenario};
+use super::program;
 use super::span::Spanned;
 use super::suggest::did_you_mean;
 
@@ -60,19 +61,29 @@ fn cause(scenario: &Scenario, cause: &Cause, span: miette::SourceSpan, problems:
     }
 }
 
-/// Why a program's step cannot be waited for: the one place that knows which programs and steps there are.
-fn step_of(scenario: &Scenario, program: &str, step: &str) -> Option<Problem> {
-    let is_host = scenario.hosts.iter().any(|host| host.name.value == program);
-    let states: Vec<&str> = SocketState::NAMES.iter().map(|(name, _)| *name).collect();
-    if is_host {
+/// Why a program's step cannot be waited for.
+fn step_of(scenario: &Scenario, name: &str, step: &str) -> Option<Problem> {
+    if let Some(program) = scenario.programs.iter().find(|program| program.name.value == name) {
+        let steps: Vec<&str> = program::named_steps(program).collect();
+        if steps.contains(&step) {
+            return None;
+        }
+        let problem = Problem::new(format!("the program {} has no step {}", quoted(name), quoted(step)));
+        let problem = problem.label("waits for it").also(program.span, "the program");
+        let declare = format!("name the place in it: `step {step}`");
+        return Some(problem.help(did_you_mean(step, &steps).unwrap_or(declare)));
+    }
+    let hosts = scenario.hosts.iter().map(|host| host.name.value.as_str());
+    if hosts.clone().any(|host| host == name) {
+        let states: Vec<&str> = SocketState::NAMES.iter().map(|(name, _)| *name).collect();
         let problem = Problem::new(format!("{} is no state of a socket", quoted(step))).label("not known");
         let all = format!("a host's sockets are {}", states.join(", "));
         return Some(problem.help(did_you_mean(step, &states).unwrap_or(all)));
     }
-    let hosts: Vec<&str> = scenario.hosts.iter().map(|host| host.name.value.as_str()).collect();
-    let problem = Problem::new(format!("no host or program is called {}", quoted(program))).label("not declared");
-    let help = "a host and a state of its sockets, as in client.established";
-    Some(problem.help(did_you_mean(program, &hosts).unwrap_or_else(|| help.to_owned())))
+    let names: Vec<&str> = hosts.chain(scenario.programs.iter().map(|program| program.name.value.as_str())).collect();
+    let problem = Problem::new(format!("no host or program is called {}", quoted(name))).label("not declared");
+    let help = "a host and a state of its sockets, or a program and one of its steps: client.established";
+    Some(problem.help(did_you_mean(name, &names).unwrap_or_else(|| help.to_owned())))
 }
 
 fn of_host(scenario: &Scenario, host: &Host, action: &FaultAction, problems: &mut Vec<Problem>) {

@@ -7,9 +7,9 @@ use super::decode_caused::{self, CAUSES, Place};
 use super::error::{Problem, quoted};
 use super::fields::{Fields, unknown_node};
 use super::model::{Destination, Host, Neighbour, Party, Route, RouteTo, Sysctl};
-use super::rule;
 use super::span::Spanned;
 use super::value::{Reading, Value};
+use super::{peer, rule};
 
 const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour", "at", "when", "after"];
 
@@ -46,6 +46,7 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
         routes: Vec::new(),
         neighbours: Vec::new(),
         faults: Vec::new(),
+        peers: Vec::new(),
     };
     for child in fields.children() {
         match child.name().value() {
@@ -56,8 +57,10 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
             name if CAUSES.contains(&name) => {
                 host.faults.extend(decode_caused::fault(child, &Place::Host { is_router }, fields.problems()));
             }
+            name if peer::NODES.contains(&name) => host.peers.extend(peer::peer(child, fields.problems())),
             _ => {
-                let problem = unknown_node(child, &format!("a {}", fields.node_name()), NODES);
+                let known = [NODES, peer::NODES].concat();
+                let problem = unknown_node(child, &format!("a {}", fields.node_name()), &known);
                 fields.problem(problem);
             }
         }

@@ -138,6 +138,11 @@ impl<'a, 'p> Fields<'a, 'p> {
         self.argument(reading)
     }
 
+    /// The arguments that nobody has asked for yet.
+    pub(super) fn node_arguments(&self) -> &VecDeque<&'a KdlEntry> {
+        &self.arguments
+    }
+
     /// Takes the arguments that are left.
     pub(super) fn rest(&mut self) -> Vec<Value<'a>> {
         std::mem::take(&mut self.arguments).into_iter().map(Value::new).collect()
@@ -203,24 +208,46 @@ impl<'a, 'p> Fields<'a, 'p> {
     }
 }
 
+const HOSTS: &str = "a `namespace` or a `router`";
+
+const FILE: &str = "the file itself, beside its hosts";
+
+/// Where faults with a cause stand.
+const FAULTS: &str = "a `namespace`, a `router` or a `link`";
+
 /// Where nodes stand that somebody may look for elsewhere.
 const PLACES: &[(&str, &str)] = &[
     ("absent", "a `link`"),
-    ("after", "a `namespace`, a `router` or a `link`"),
-    ("at", "a `namespace`, a `router` or a `link`"),
+    ("after", FAULTS),
+    ("answer", "a `dns`"),
+    ("at", FAULTS),
+    ("backlog", HOSTS),
+    ("close", HOSTS),
     ("cut", "a `link`"),
     ("differs", "a `run`"),
+    ("dns", HOSTS),
+    ("drip", HOSTS),
     ("drop", "a `namespace`, a `router` or a `link`"),
+    ("echo", HOSTS),
     ("env", "a `run`"),
     ("expect", "a `run`"),
-    ("neighbour", "a `namespace` or a `router`"),
+    ("half-close", HOSTS),
+    ("hoard", HOSTS),
+    ("http", HOSTS),
+    ("name", FILE),
+    ("neighbour", HOSTS),
     ("netem", "a `link`"),
-    ("reject", "a `namespace` or a `router`"),
-    ("route", "a `namespace` or a `router`"),
+    ("refuse", HOSTS),
+    ("reject", HOSTS),
+    ("reset", HOSTS),
+    ("resolver", FILE),
+    ("route", HOSTS),
+    ("silent", HOSTS),
+    ("stall", HOSTS),
     ("stdin", "a `run`"),
     ("sweep", "the scenario's own file, at its top or inside another `sweep`"),
-    ("sysctl", "a `namespace` or a `router`"),
-    ("when", "a `namespace`, a `router` or a `link`"),
+    ("sysctl", HOSTS),
+    ("when", FAULTS),
     ("use", "a file at its top, outside of all blocks"),
 ];
 

@@ -19,9 +19,12 @@ mod format;
 mod include;
 mod kernel_version;
 mod model;
+mod name_service;
 mod netem;
 mod parse;
+mod peer;
 mod placeholder;
+mod program;
 mod routes;
 mod rule;
 mod snippets;
@@ -52,7 +55,12 @@ pub use model::{
     Absent, Address, Destination, Differs, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule,
     Run, Scenario, Stdin, SweepValue, Sysctl,
 };
+pub use name_service::{ExtraName, Resolver};
 pub use parse::parse;
+pub use peer::{Answer, BodyEnd, DnsMode, Http, Peer, PeerKind, Speech, Transport};
+pub use program::{
+    Call, Direction, Endpoint, Expected as ExpectedResult, OptionValue, Program, Readiness, SocketKind, Step,
+};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;

@@ -10,6 +10,9 @@ use miette::SourceSpan;
 use super::address::{Family, Prefix};
 use super::caused::CausedFault;
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
+use super::name_service::{ExtraName, Resolver};
+use super::peer::Peer;
+use super::program::Program;
 use super::source::SourceFile;
 use super::span::Spanned;
 
@@ -22,6 +25,8 @@ pub struct Scenario {
     pub sweep: Vec<SweepValue>,
     /// What it asks and teaches.
     pub about: Option<Spanned<String>>,
+    /// `source`: where the behaviour is documented, each as its author names it.
+    pub documented: Vec<Spanned<String>>,
     /// `quick`, `slow`, and whatever else its author sorts by.
     pub tags: Vec<Spanned<String>>,
     /// What the machine must have.
@@ -32,6 +37,12 @@ pub struct Scenario {
     pub hosts: Vec<Host>,
     /// The links, in the order of the file.
     pub links: Vec<Link>,
+    /// Who is asked for names that are not in `/etc/hosts`.
+    pub resolver: Option<Resolver>,
+    /// Names beside those of the hosts, in the order of the file.
+    pub extra_names: Vec<ExtraName>,
+    /// The socket programs, in the order of the file.
+    pub programs: Vec<Program>,
     /// The runs, in the order of the file.
     pub runs: Vec<Run>,
 }
@@ -75,6 +86,8 @@ pub struct Host {
     pub neighbours: Vec<Neighbour>,
     /// Faults with a cause, in order.
     pub faults: Vec<CausedFault>,
+    /// Its peers, in order.
+    pub peers: Vec<Peer>,
 }
 
 /// `sysctl NAME VALUE or=OTHER if-present=#true`.
@@ -282,10 +295,12 @@ pub struct Run {
     pub name: Spanned<String>,
     /// The name as the file has it, where a sweep made another of it.
     pub template: Option<String>,
-    /// The host it runs in.
+    /// The host it runs in; empty for a socket program, which has its own.
     pub host: Spanned<String>,
-    /// Program and arguments.
+    /// Program and arguments; of a socket program: its name.
     pub argv: Vec<String>,
+    /// The socket program that it is, and then nothing is executed.
+    pub program: Option<Spanned<String>>,
     /// Added to the environment.
     pub env: Vec<(Spanned<String>, String)>,
     /// Standard input.

@@ -153,7 +153,8 @@ impl Gate<'_> {
     /// Whether a packet at that time meets the rule. What is stamped while the fault comes and goes may or may not; the
     /// clue and the counter decide.
     fn is_there(&self, t_ns: i64) -> bool {
-        self.fault.is_none_or(|fault| t_ns >= fault.cause_ns && fault.healed_ns.is_none_or(|healed_ns| t_ns <= healed_ns))
+        self.fault
+            .is_none_or(|fault| t_ns >= fault.cause_ns && fault.healed_ns.is_none_or(|healed_ns| t_ns <= healed_ns))
     }
 
     /// Whether the rule takes this packet. Counts as the kernel does: what reaches `which` has matched everything else.
