@@ -17,7 +17,7 @@ use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
 use crate::lab::{Lab, LabError};
-use crate::plan::{Plan, RequirementKind};
+use crate::plan::{LinkEnd, LinkPlan, Plan, RequirementKind};
 use crate::record::packets::{Capture, CaptureError};
 use crate::record::sockets::{SocketError, SocketRecorder};
 use crate::record::syscalls::TraceError;
@@ -182,8 +182,20 @@ fn watch(
         hostname: command.host.clone(),
         stdin,
         deadline_ns: command.deadline_ns,
+        on_the_way_ns: on_the_way_ns(&job.plan),
     };
     Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start)
+}
+
+/// What the links' delays make a packet take at most, as far as it is worth waiting for at the end of a run.
+fn on_the_way_ns(plan: &Plan) -> u64 {
+    const WORTH_NS: u64 = 100_000_000;
+    let netem = |end: &LinkEnd| {
+        let netem = end.netem.as_ref().map(|netem| &netem.netem);
+        netem.map_or(0, |netem| netem.delay_ns.unwrap_or(0) + netem.jitter_ns.unwrap_or(0))
+    };
+    let of_link = |link: &LinkPlan| link.delay_ns + link.ends.iter().map(netem).max().unwrap_or(0);
+    plan.links.iter().map(of_link).max().unwrap_or(0).min(WORTH_NS)
 }
 
 /// What the kernel has no way to tell. The run's other evidence holds all the same.

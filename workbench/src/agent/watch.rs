@@ -25,7 +25,7 @@ use crate::record::sockets::{Recorded, SocketRecorder};
 use crate::record::syscalls::{TraceEvent, TracedCommand, TracedRoot, Tracer};
 
 /// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
-/// every capture says that they have …
+/// every capture, and as much as the slowest link takes, says that they have …
 const QUIET_NS: u64 = 300_000;
 
 /// … and a lab that is never quiet is not waited for longer than this.
@@ -50,6 +50,7 @@ pub struct Watch {
     offsets: RealtimeOffsets,
     zero_ns: i64,
     deadline_ns: Option<u64>,
+    on_the_way_ns: u64,
     calls: Vec<Call>,
     signals: Vec<Signal>,
     processes: Vec<Process>,
@@ -121,6 +122,8 @@ pub struct Command<'a> {
     pub stdin: Stdin,
     /// How long it may take.
     pub deadline_ns: Option<u64>,
+    /// How long a packet may be on its way over one link.
+    pub on_the_way_ns: u64,
 }
 
 impl Watch {
@@ -165,6 +168,7 @@ impl Watch {
             offsets: RealtimeOffsets::default(),
             zero_ns: monotonic_ns(),
             deadline_ns: command.deadline_ns,
+            on_the_way_ns: command.on_the_way_ns,
             calls: Vec::new(),
             signals: Vec::new(),
             processes: Vec::new(),
@@ -317,7 +321,8 @@ impl Watch {
 
     /// Waits until the packets of the end itself are there.
     fn settle(&mut self) -> Result<(), Stop> {
-        let limit = monotonic_ns() + QUIET_LIMIT_NS;
+        let quiet_ns = QUIET_NS + self.on_the_way_ns;
+        let limit = monotonic_ns() + QUIET_LIMIT_NS + 4 * self.on_the_way_ns as i64;
         loop {
             let mut fds: Vec<PollFd<'_>> = self
                 .captures
@@ -326,7 +331,7 @@ impl Watch {
                 .chain(self.sampling.descriptors())
                 .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
                 .collect();
-            let quiet = TimeSpec::from_duration(Duration::from_nanos(QUIET_NS));
+            let quiet = TimeSpec::from_duration(Duration::from_nanos(quiet_ns));
             let is_quiet = matches!(ppoll(&mut fds, Some(quiet), None), Ok(0));
             self.take()?;
             if is_quiet || monotonic_ns() > limit {
