@@ -11,8 +11,7 @@ use super::flows::Flows;
 use super::names::Names;
 use super::packets::{at, is_copy, sightings};
 use super::programs::bytes as exact;
-use super::tcp_flags::ACK;
-use crate::evidence::{Arg, Call, Evidence};
+use crate::evidence::Evidence;
 
 /// A silence this long ends a run of data. Above what delayed acknowledgments (200 ms) and a busy machine make, and
 /// beside the lengths that scenarios like to use.
@@ -36,18 +35,8 @@ struct Key {
     phase: u32,
     to_server: bool,
     is_data: bool,
-    probe: Option<Probe>,
     fate: String,
     is_claim: bool,
-}
-
-/// What a segment without data, one behind in the stream, asks for (tcp_xmit_probe_skb, net/ipv4/tcp_output.c).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Probe {
-    /// Whether the peer is there.
-    Keepalive,
-    /// Whether its window has opened.
-    Window,
 }
 
 struct Run {
@@ -71,10 +60,6 @@ struct Phase {
     bytes: u64,
     /// Which way data went, if that was the last packet, and when it was there.
     data: Option<(bool, i64)>,
-    /// What each end sends next: to the client, to the server.
-    next: [Option<u32>; 2],
-    /// Who said last that there is no room: the client, the server.
-    is_shut: [bool; 2],
     /// The longest that a packet was on its way.
     way_ns: i64,
 }
@@ -85,8 +70,6 @@ pub(super) struct Data<'a> {
     names: &'a Names<'a>,
     /// How data is cut into packets is what a socket program's scenario is about.
     counts_packets: bool,
-    /// What socket programs set their keepalive timers to.
-    keepalive_ns: Vec<u64>,
     phases: BTreeMap<(usize, String), Phase>,
     runs: BTreeMap<Key, Run>,
 }
@@ -96,9 +79,7 @@ impl<'a> Data<'a> {
         const CUTTING: [&str; 4] = ["TCP_NODELAY", "TCP_CORK", "TCP_QUICKACK", "TCP_MAXSEG"];
         let mut steps = evidence.plan.programs.iter().flat_map(|program| &program.steps);
         let counts_packets = steps.any(|step| CUTTING.iter().any(|option| step.text.contains(option)));
-        let mut keepalive_ns = vec![7_200_000_000_000, 75_000_000_000];
-        keepalive_ns.extend(evidence.calls.iter().filter_map(keepalive_setting));
-        Self { flows, names, counts_packets, keepalive_ns, phases: BTreeMap::new(), runs: BTreeMap::new() }
+        Self { flows, names, counts_packets, phases: BTreeMap::new(), runs: BTreeMap::new() }
     }
 
     /// Adds a segment or datagram. `stands_alone`: it is an event of its own already and only its bytes count here.
@@ -121,24 +102,16 @@ impl<'a> Data<'a> {
         let is_of_program = self.flows.get(flow).is_of_program;
         let phase = self.phases.entry((flow, flight.link.clone())).or_default();
         let late_ns = phase.late_ack_ns(flight, to_server).filter(|_| is_of_program && !is_data);
-        let probe = phase.probe(flight, to_server).filter(|_| is_of_program);
-        phase.note(flight, is_of_program, late_ns.is_some() || probe.is_some());
+        phase.note(flight, is_of_program, late_ns.is_some());
         phase.data = is_data.then(|| (to_server, flight.arrived_ns.unwrap_or(i64::MAX)));
         phase.bytes += u64::from(bytes);
         let fate = self.names.fate(&flight.fate);
         // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, and so may one that
         // socket programs had to wait for.
-        let is_wanted = is_claim;
         let is_claim = is_claim && (is_data || flight.fate != Fate::Arrived || late_ns.is_some());
         let silence = phase.silence_ns.filter(|_| is_data).map(|gap_ns| Wait { gap_ns, timer: None });
-        let is_claim = is_claim || (probe.is_some() && is_wanted);
-        let probing = probe.map(|(probe, gap_ns)| match probe {
-            Probe::Keepalive => keepalive(&self.keepalive_ns, gap_ns),
-            Probe::Window => Wait { gap_ns, timer: None },
-        });
-        let probe = probe.map(|(probe, _)| probe);
-        let (number, wait) = (phase.number, late_ns.map(delayed_ack).or(probing).or(silence));
-        let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, probe, fate, is_claim };
+        let (number, wait) = (phase.number, late_ns.map(delayed_ack).or(silence));
+        let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, fate, is_claim };
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: index,
             t_ns: flight.t_ns(),
@@ -169,8 +142,6 @@ impl<'a> Data<'a> {
             let flow = flows.get(key.flow);
             let direction = if key.to_server { "to" } else { "from" };
             let what = match (key.is_data, flow.is_tcp) {
-                _ if key.probe == Some(Probe::Keepalive) => "keepalive probe",
-                _ if key.probe == Some(Probe::Window) => "window probe",
                 (false, _) => "ACK",
                 (true, true) => "data",
                 (true, false) => "datagram",
@@ -218,46 +189,6 @@ impl Phase {
         }
         self.last_ns = Some(flight.t_ns());
     }
-
-    /// What a probe asks for, and the silence before it; `None` if it is none.
-    fn probe(&mut self, flight: &Flight, to_server: bool) -> Option<(Probe, i64)> {
-        let Content::Tcp(segment) = &flight.content else { return None };
-        let next = &mut self.next[usize::from(to_server)];
-        let is_behind = *next == Some(segment.seq.wrapping_add(1)) && segment.payload_len == 0;
-        if !is_behind {
-            *next = Some(segment.seq.wrapping_add(segment.payload_len));
-        }
-        self.is_shut[usize::from(!to_server)] = segment.window == 0;
-        let (probe, least_ns) = match self.is_shut[usize::from(to_server)] {
-            true => (Probe::Window, PAUSE_NS),
-            false => (Probe::Keepalive, SILENCE_NS),
-        };
-        let gap_ns = flight.t_ns() - self.last_ns?;
-        (is_behind && segment.flags == ACK && gap_ns >= least_ns).then_some((probe, gap_ns))
-    }
-}
-
-/// What a call sets a socket's keepalive timer to (tcp(7)).
-fn keepalive_setting(call: &Call) -> Option<u64> {
-    let is_set = call.has_symbol("TCP_KEEPIDLE") || call.has_symbol("TCP_KEEPINTVL");
-    let seconds = match call.args.get(3).filter(|_| is_set && call.name == "setsockopt")? {
-        Arg::Int(seconds) => *seconds,
-        Arg::List(values) => match values.first()? {
-            Arg::Int(seconds) => *seconds,
-            _ => return None,
-        },
-        _ => return None,
-    };
-    u64::try_from(seconds).ok().map(|seconds| seconds * 1_000_000_000)
-}
-
-/// A probe's wait, and the timer where one of those that a socket may have explains it.
-fn keepalive(settings: &[u64], gap_ns: i64) -> Wait {
-    let explains = |armed_ns: &&u64| {
-        (**armed_ns..=**armed_ns + **armed_ns / 8 + SILENCE_NS.unsigned_abs()).contains(&gap_ns.unsigned_abs())
-    };
-    let timer = |armed_ns: &u64| Timer { name: "keepalive".into(), class: TimerClass::Wheel, armed_ns: *armed_ns };
-    Wait { gap_ns, timer: settings.iter().filter(explains).max().map(timer) }
 }
 
 /// An acknowledgment's wait, and the timer where it explains it.

@@ -32,6 +32,7 @@ pub mod objects;
 mod order;
 mod packets;
 mod phases;
+mod probes;
 mod program_names;
 mod programs;
 mod render;

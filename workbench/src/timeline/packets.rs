@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::probes::Probes;
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -45,6 +46,8 @@ struct Seen<'a> {
     asked: BTreeMap<String, (u32, i64)>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
+    /// Probes of silent peers.
+    probes: Probes<'a>,
 }
 
 /// Why a segment was sent again.
@@ -119,6 +122,12 @@ impl<'a> Packets<'a> {
         let takes_sequence = (segment.payload_len > 0 || has(SYN) || has(FIN)) && !is_copy(flight);
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
+        if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
+            let direction = if to_server { "to" } else { "from" };
+            let text = format!("{} {} {direction} {}", probe.name, probe.nth, self.flows.get(flow).label);
+            let wait = Wait { gap_ns: probe.gap_ns, timer: None };
+            return Some(self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it));
+        }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
         let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
         let name = match &again {
