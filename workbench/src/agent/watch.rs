@@ -31,9 +31,6 @@ const QUIET_LIMIT_NS: i64 = 20_000_000;
 /// time stamp of 0, which the kernel takes for none, and is sent once more.
 const SETTLING_NS: i64 = 1_000_000_000;
 
-/// Before the command is let go at a certain moment: shorter than anything that companions wait for.
-const SLEPT_THROUGH_NS: i64 = 100_000;
-
 /// What the recorders have while a run goes on. Stamps are CLOCK_MONOTONIC until [`Watch::finish`].
 pub struct Watch {
     tracer: Tracer,
@@ -164,8 +161,9 @@ impl Watch {
         })
     }
 
-    /// Lets the socket programs beside the command begin, then the command, each at a moment that `start` gives from what
-    /// CLOCK_MONOTONIC is, where it gives one; and records until the command has ended, or its deadline has come.
+    /// Lets the socket programs beside the command begin, at a moment that `start` gives from what CLOCK_MONOTONIC is, where
+    /// it gives one; and, when they are ready, the command. That is no later moment of the clock's cycle than it takes
+    /// them: waiting for the next cycle would let their timers run out. Records until the command has ended, or its deadline has come.
     ///
     /// # Errors
     ///
@@ -178,7 +176,7 @@ impl Watch {
         self.offsets.read();
         self.sampling.begin()?;
         if self.programs.has_companions() {
-            self.companions(start)?;
+            self.companions()?;
         }
         // Until the tracer says when exactly.
         self.zero_ns = monotonic_ns();
@@ -206,7 +204,7 @@ impl Watch {
     }
 
     /// Lets the socket programs beside the command begin, and waits until those are ready that say when they are.
-    fn companions(&mut self, start: &dyn Fn(i64) -> Option<i64>) -> Result<(), Stop> {
+    fn companions(&mut self) -> Result<(), Stop> {
         self.zero_ns = monotonic_ns();
         self.sampling.set_zero(self.zero_ns);
         if let Err(error) = self.tracer.release_companions() {
@@ -220,13 +218,6 @@ impl Watch {
                 return Err(Stop::Program(format!("not ready by the run's deadline: {standing}")));
             }
             self.wait_and_take(left_ns)?;
-        }
-        if let Some(start_ns) = start(monotonic_ns()) {
-            // What they do meanwhile is taken; the last stretch is slept through, which is exact.
-            while start_ns - monotonic_ns() > SLEPT_THROUGH_NS {
-                self.wait_and_take(Some(start_ns - monotonic_ns() - SLEPT_THROUGH_NS))?;
-            }
-            clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
         }
         Ok(())
     }

@@ -52,7 +52,10 @@ pub(super) fn step(node: &KdlNode, sockets: &mut Sockets, problems: &mut Vec<Pro
     let span = fields.span();
     let call = call(name, &mut fields, sockets);
     let expected = expected(node, &mut fields, call.as_ref());
-    fields.finish();
+    // What is left over of a call that could not be read, nobody looked for.
+    if call.is_some() {
+        fields.finish();
+    }
     Some(Step { call: call?, expected, text: one_line(node), span })
 }
 
