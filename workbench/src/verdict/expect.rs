@@ -37,11 +37,13 @@ pub(super) fn findings(evidence: &Evidence, timeline: &Timeline) -> Vec<Finding>
     findings
 }
 
-/// A step of a socket program beside the command that went otherwise than expected. The command's own says so itself.
+/// A step of a socket program that went otherwise than expected. A scenario may say that the command itself fails.
 fn unexpected(evidence: &Evidence, step: &StepRecord) -> Option<Finding> {
     let plan = &evidence.plan;
     let program = plan.programs.iter().find(|program| program.name == step.program)?;
-    let wanted = program.steps.get(step.index).filter(|_| plan.command.program.as_ref() != Some(&program.name))?;
+    let is_command = plan.command.program.as_ref() == Some(&program.name);
+    let may_fail = is_command && plan.expect.exit.as_ref().is_some_and(|exit| exit.value == 1);
+    let wanted = program.steps.get(step.index).filter(|_| !may_fail)?;
     let (result, came) = match step.result.as_ref()? {
         StepResult::Ok(value) => (Ok(*value), value.to_string()),
         StepResult::Failed(errno) => (Err(errno.as_str()), errno.clone()),
