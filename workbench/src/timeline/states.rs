@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::flight::Flight;
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
 use super::render::duration;
+use super::retries::Retries;
 use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
 
 /// So long a state has to last. Above delayed acknowledgments and what a busy machine makes.
@@ -21,6 +23,7 @@ pub(super) struct States<'a> {
     pub evidence: &'a Evidence,
     pub names: &'a Names<'a>,
     pub flows: &'a Flows,
+    pub flights: &'a [Flight],
 }
 
 /// A socket as it was from one sample on.
@@ -101,6 +104,8 @@ impl States<'_> {
                 armed_ns: whole_seconds(before.expires_ms) * 1_000_000_000,
             }),
         });
+        let retried = before.filter(|before| span.what.is_none() && is_retrying(before));
+        let wait = wait.or_else(|| retried.and_then(|_| self.after_the_last(key, span.begin_ns)));
         let event = Event {
             t_ns: span.begin_ns,
             at: key.0.to_owned(),
@@ -111,6 +116,22 @@ impl States<'_> {
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
         Placed { anchor_ns: span.begin_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
+    }
+
+    /// A socket went with nobody to tell, as its retransmissions were used up: the RTO after the last of them.
+    fn after_the_last(&self, (host, local, remote): Key<'_>, until_ns: i64) -> Option<Wait> {
+        let ends = [(local, remote), (remote, local)];
+        let flow = ends.into_iter().find_map(|(client, server)| {
+            self.flows.find(|f| f.is_tcp && f.client == client && f.server == server)
+        })?;
+        let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
+        let again = about.filter(|f| f.from == host && f.retransmission > 0 && f.t_ns() <= until_ns);
+        let gap_ns = until_ns - again.map(Flight::t_ns).max()?;
+        let retries = Retries::of(self.evidence, host);
+        let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns)?;
+        let latest_ns = armed_ns + armed_ns / 8 + self.evidence.machine.tick_ns;
+        let timer = Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns };
+        (gap_ns.unsigned_abs() <= latest_ns).then_some(Wait { gap_ns, timer: Some(timer) })
     }
 
     /// `socket to server:80`, and at the other end `socket :80 from client`; `#2` where there are several.
@@ -150,6 +171,11 @@ fn is_connection(socket: &TcpSocket) -> bool {
 /// TIME_WAIT, and FIN_WAIT2 without a socket (tcp_time_wait in net/ipv4/tcp_minisocks.c).
 fn is_counting_down(span: &Span) -> bool {
     matches!(span.what, Some((_, TimerKind::TimeWait)))
+}
+
+/// Closed, and still sending. While a process has the socket, one of its calls says how it ended.
+fn is_retrying(span: &Span) -> bool {
+    matches!(span.what, Some((TcpState::FinWait1 | TcpState::LastAck | TcpState::Closing, TimerKind::On)))
 }
 
 fn whole_seconds(ms: u32) -> u64 {
