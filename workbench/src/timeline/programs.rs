@@ -16,6 +16,7 @@ use super::order::{Cause, Placed, anchor_of_return};
 use super::render::Renderer;
 use super::retries::Retries;
 use super::sockets::Sockets;
+use super::tcp_flags::{self, RST};
 use super::waits::Waits;
 use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
@@ -122,7 +123,8 @@ impl<'a> Programs<'a> {
         let flow = self.sockets.connections.iter().position(|connection| connection.object == object);
         let flow = self.flows.of_connection(flow?)?;
         let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
-        let sent: Vec<&Flight> = about.filter(|f| f.from == host && f.t_ns() <= until_ns).collect();
+        let is_sent = |f: &&Flight| f.from == host && f.t_ns() <= until_ns && tcp_flags::of(f) & RST == 0;
+        let sent: Vec<&Flight> = about.filter(is_sent).collect();
         let wait = |since_ns: i64, name: &str, armed_ns: Option<u64>| {
             let timer = armed_ns.map(|armed_ns| Timer { name: name.into(), class: TimerClass::Wheel, armed_ns });
             Some(Wait { gap_ns: until_ns - since_ns, timer })

@@ -77,9 +77,11 @@ impl States<'_> {
         for (place, span) in spans.iter().enumerate() {
             let before = told.and_then(|told| told.what);
             let is_idle = span.what == Some((TcpState::Established, TimerKind::Off));
-            // What is gone stays so, whenever that was; that it went is told of what was told of.
             let is_news = match span.what {
-                None => before.is_some() && span.begin_ns <= end_ns,
+                // What is gone stays so, whenever that was; that it went is told of what was told of. While a process has
+                // the socket, one of its calls tells how it went, and whether there is a sample between that and the
+                // process's end is chance.
+                None => before.is_some_and(|before| !has_owner(before)) && span.begin_ns <= end_ns,
                 Some(_) => lasts(place) && span.what != before && !(is_idle && told.is_none()),
             };
             if is_news {
@@ -96,13 +98,12 @@ impl States<'_> {
             Some((state, timer)) => format!("is in {}{}", name(state), timer_words(timer, span.expires_ms)),
         };
         let counted = before.filter(|before| span.what.is_none() && is_counting_down(before));
-        let wait = counted.map(|before| Wait {
-            gap_ns: span.begin_ns - before.begin_ns,
-            timer: Some(Timer {
-                name: "timewait".into(),
-                class: TimerClass::Wheel,
-                armed_ns: whole_seconds(before.expires_ms) * 1_000_000_000,
-            }),
+        let wait = counted.map(|before| {
+            let armed_ns = whole_seconds(before.expires_ms) * 1_000_000_000;
+            // A sample may have come late; what was left then says when the timer was armed.
+            let due_ns = before.begin_ns.saturating_add_unsigned(u64::from(before.expires_ms) * 1_000_000);
+            let gap_ns = span.begin_ns - due_ns.saturating_sub_unsigned(armed_ns).min(before.begin_ns);
+            Wait { gap_ns, timer: Some(Timer { name: "timewait".into(), class: TimerClass::Wheel, armed_ns }) }
         });
         let retried = before.filter(|before| span.what.is_none() && is_retrying(before));
         let wait = wait.or_else(|| retried.and_then(|_| self.after_the_last(key, span.begin_ns)));
@@ -171,6 +172,11 @@ fn is_connection(socket: &TcpSocket) -> bool {
 /// TIME_WAIT, and FIN_WAIT2 without a socket (tcp_time_wait in net/ipv4/tcp_minisocks.c).
 fn is_counting_down(span: &Span) -> bool {
     matches!(span.what, Some((_, TimerKind::TimeWait)))
+}
+
+/// States in which a socket stays until its process closes it, or it fails.
+fn has_owner((state, _): (TcpState, TimerKind)) -> bool {
+    matches!(state, TcpState::Established | TcpState::CloseWait | TcpState::SynRecv)
 }
 
 /// Closed, and still sending. While a process has the socket, one of its calls says how it ended.
