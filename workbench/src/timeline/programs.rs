@@ -77,12 +77,11 @@ impl<'a> Programs<'a> {
                 continue;
             }
             let runs = by_process.entry(call.pid).or_default();
-            match self.sockets.begun_by(index).is_none().then(|| self.told(index, call)).flatten() {
-                Some(told) => match runs.last_mut().filter(|run| self.goes_on(run, &told)) {
-                    Some(run) => run.push(told),
-                    None => runs.push(vec![told]),
-                },
-                None => {}
+            let told = self.sockets.begun_by(index).is_none().then(|| self.told(index, call)).flatten();
+            let Some(told) = told else { continue };
+            match runs.last_mut().filter(|run| self.goes_on(run, &told)) {
+                Some(run) => run.push(told),
+                None => runs.push(vec![told]),
             }
         }
         by_process.into_values().flatten().flat_map(folded).map(|told| self.place(told)).collect()
