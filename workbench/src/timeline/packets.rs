@@ -250,7 +250,8 @@ impl<'a> Packets<'a> {
                 seen.asked.remove(&key);
             }
             let under = if is_asked { "" } else { ", under an id that was not asked for" };
-            let text = format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
+            let text =
+                format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
             return (text, None);
         }
         let place = self.names.place(to, ports.1);

@@ -122,9 +122,9 @@ impl States<'_> {
     /// A socket went with nobody to tell, as its retransmissions were used up: the RTO after the last of them.
     fn after_the_last(&self, (host, local, remote): Key<'_>, until_ns: i64) -> Option<Wait> {
         let ends = [(local, remote), (remote, local)];
-        let flow = ends.into_iter().find_map(|(client, server)| {
-            self.flows.find(|f| f.is_tcp && f.client == client && f.server == server)
-        })?;
+        let flow = ends
+            .into_iter()
+            .find_map(|(client, server)| self.flows.find(|f| f.is_tcp && f.client == client && f.server == server))?;
         let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
         let again = about.filter(|f| f.from == host && f.retransmission > 0 && f.t_ns() <= until_ns);
         let gap_ns = until_ns - again.map(Flight::t_ns).max()?;
