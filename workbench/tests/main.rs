@@ -29,6 +29,7 @@ mod recorded;
 mod rings;
 mod scenarios;
 mod show;
+mod socket_programs;
 mod sockets;
 mod sockets_view;
 mod strace_oracle;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         rings::trials(),
         scenarios::trials(),
         show::trials(),
+        socket_programs::trials(),
         sockets::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),

@@ -8,6 +8,7 @@ use std::thread;
 
 use nix::errno::Errno;
 
+use super::programs::Programs;
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
 use super::{Job, Outcome, Refused, Unsupported, clock, companions, guest, jiffies, tools, world};
@@ -22,9 +23,6 @@ use crate::record::syscalls::TraceError;
 
 /// Where programs are looked up, unless the scenario says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// How long a virtual machine is left alone before its command is let go.
-const SETTLING_NS: i64 = 1_000_000_000;
 
 /// Carries out a job. To be called in process 1 of a lab, which must have one thread.
 pub fn execute(job: &Job) -> Outcome {
@@ -62,6 +60,9 @@ pub enum Stop {
     /// The system-call recorder.
     #[error("cannot trace the command: {0}")]
     Trace(#[from] TraceError),
+    /// A socket program.
+    #[error("{0}")]
+    Program(String),
     /// Anything else.
     #[error("cannot {0}: {1}")]
     Os(&'static str, std::io::Error),
@@ -90,7 +91,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
     let recorders = Recorders { captures: captures.wait()?, sockets };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
-    let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
+    let start = |from_ns| start_ns(job, jiffies.as_ref(), from_ns);
+    let seen = watch(job, &lab, recorders, stdin, &env, &start)?;
     let mut blind_spots = seen.blind_spots.clone();
     match lab.take_lost_on_wire()? {
         0 => {}
@@ -119,7 +121,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         rule_counters: lab.rule_counters()?,
         faults: Vec::new(),
         daemons: Vec::new(),
-        steps: Vec::new(),
+        steps: seen.steps,
         output: seen.output,
         end: seen.end,
         lateness: seen.lateness,
@@ -144,27 +146,31 @@ fn meanwhile(
         let sysctls = scope.spawn(|| lab.sysctls());
         let counted = scope.spawn(|| sockets.begin_counting());
         // In a virtual machine all is asked afterwards: what is known already must not change what happens.
-        let early = if job.guest.is_some() { &[] } else { &job.plan.command.argv[..1] };
+        let early =
+            if job.guest.is_some() || job.plan.command.program.is_some() { &[] } else { &job.plan.command.argv[..1] };
         let asked = tools::versions(early, &[&job.known_tools], env);
         counted.join().expect("reading counters does not panic")?;
         Ok((sysctls.join().expect("reading sysctls does not panic")?, asked))
     })
 }
 
-/// Runs the command, at `start_ns` of CLOCK_MONOTONIC if that is given, and records it.
+/// Runs the command and its socket programs, each at the moment that `start` gives, and records them.
 fn watch(
     job: &Job,
     lab: &Lab,
     recorders: Recorders,
     stdin: Stdin,
     env: &[(String, String)],
-    start_ns: Option<i64>,
+    start: &dyn Fn(i64) -> Option<i64>,
 ) -> Result<Seen, Stop> {
     let command = &job.plan.command;
     let netns = lab
         .netns(&command.host)
         .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
+    let programs = Programs::new(&job.plan).map_err(os("prepare the socket programs"))?;
     let command = Command {
+        lab,
+        programs,
         argv: command.argv.clone(),
         env: env.to_vec(),
         cwd: PathBuf::from(world::HOME),
@@ -173,7 +179,7 @@ fn watch(
         stdin,
         deadline_ns: command.deadline_ns,
     };
-    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start_ns)
+    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start)
 }
 
 /// What the kernel has no way to tell. The run's other evidence holds all the same.
@@ -207,7 +213,8 @@ fn has_tools(plan: &Plan, env: &[(String, String)]) -> Result<(), LabError> {
 
 /// The programs that ran, in the order of their start.
 fn programs(processes: &[Process]) -> Vec<String> {
-    processes.iter().filter_map(|process| process.argv.first().cloned()).collect()
+    let executed = processes.iter().filter(|process| process.program.is_none());
+    executed.filter_map(|process| process.argv.first().cloned()).collect()
 }
 
 /// A clean environment: nothing of the user's, no proxies, one language.
@@ -231,12 +238,11 @@ fn environment(plan: &Plan) -> Vec<(String, String)> {
     env
 }
 
-/// When a virtual machine lets its command go: at the phase that was asked for, after a second of settling. Earlier, a
-/// SYN of the first half millisecond has a time stamp of 0, which the kernel takes for none, and is sent once more.
-fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>) -> Option<i64> {
+/// When a virtual machine lets something go, from some moment on: at the phase that was asked for.
+fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>, from_ns: i64) -> Option<i64> {
     let (guest, jiffies) = (job.guest.as_ref()?, jiffies?);
     let default_ns = JiffiesClock::DEFAULT_PHASE_JIFFIES * jiffies.tick_ns;
-    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), clock::monotonic_ns() + SETTLING_NS))
+    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), from_ns))
 }
 
 fn machine(job: &Job, jiffies: Option<&JiffiesClock>, seen: &Seen, lab: &Lab) -> Machine {

@@ -8,6 +8,7 @@ mod heartbeat;
 mod isolation;
 mod jiffies;
 mod message;
+mod programs;
 mod sampling;
 mod stdio;
 mod tools;

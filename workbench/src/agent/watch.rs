@@ -11,12 +11,14 @@ use nix::sys::time::TimeSpec;
 use super::clock::{self, RealtimeOffsets, monotonic_ns};
 use super::execute::{Stop, os};
 use super::heartbeat::Heartbeat;
+use super::programs::Programs;
 use super::sampling::Sampling;
 use super::stdio::{Stdin, Stream, output};
-use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal};
+use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal, StepRecord};
+use crate::lab::Lab;
 use crate::record::packets::Capture;
 use crate::record::sockets::{Recorded, SocketRecorder};
-use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
+use crate::record::syscalls::{TraceEvent, TracedCommand, TracedRoot, Tracer};
 
 /// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
 /// every capture says that they have …
@@ -25,11 +27,16 @@ const QUIET_NS: u64 = 300_000;
 /// … and a lab that is never quiet is not waited for longer than this.
 const QUIET_LIMIT_NS: i64 = 20_000_000;
 
+/// How long a virtual machine is left alone before anything is let go. Earlier, a SYN of the first half millisecond has a
+/// time stamp of 0, which the kernel takes for none, and is sent once more.
+const SETTLING_NS: i64 = 1_000_000_000;
+
 /// What the recorders have while a run goes on. Stamps are CLOCK_MONOTONIC until [`Watch::finish`].
 pub struct Watch {
     tracer: Tracer,
     captures: Vec<Capture>,
     sampling: Sampling,
+    programs: Programs,
     /// Kept open for as long as the command may read.
     _stdin: Option<OwnedFd>,
     stdout: Stream,
@@ -57,6 +64,8 @@ pub struct Seen {
     pub packets: Vec<Packet>,
     /// Packets that were not.
     pub capture_loss: Vec<CaptureLoss>,
+    /// Steps of socket programs.
+    pub steps: Vec<StepRecord>,
     /// TCP sockets and counters.
     pub sockets: Recorded,
     /// What the recorders could not see, in words.
@@ -83,7 +92,11 @@ pub struct Recorders {
 
 /// What is watched.
 pub struct Command<'a> {
-    /// Program and arguments.
+    /// The lab, in whose hosts socket programs run.
+    pub lab: &'a Lab,
+    /// Socket programs.
+    pub programs: Programs,
+    /// Program and arguments, unless it is a socket program.
     pub argv: Vec<String>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
@@ -108,22 +121,31 @@ impl Watch {
     pub fn start(command: Command<'_>, recorders: Recorders, with_heartbeat: bool) -> Result<Self, Stop> {
         let (stdout, stdout_fd) = Stream::open().map_err(os("make a pipe"))?;
         let (stderr, stderr_fd) = Stream::open().map_err(os("make a pipe"))?;
-        let tracer = Tracer::spawn(TracedCommand {
-            argv: command.argv,
-            env: command.env,
-            cwd: command.cwd,
-            netns: command.netns.try_clone_to_owned().map_err(os("keep the host's namespace"))?,
-            hostname: command.hostname,
-            stdin: command.stdin.fd,
-            stdout: stdout_fd,
-            stderr: stderr_fd,
-        })?;
+        let programs = command.programs;
+        let failed = || os("start the socket programs");
+        let companions = programs.companions(command.lab).map_err(failed())?;
+        let main = if programs.is_command() {
+            TracedRoot::Program(programs.main(command.lab, stdout_fd, stderr_fd).map_err(failed())?)
+        } else {
+            TracedRoot::Command(TracedCommand {
+                argv: command.argv,
+                env: command.env,
+                cwd: command.cwd,
+                netns: command.netns.try_clone_to_owned().map_err(os("keep the host's namespace"))?,
+                hostname: command.hostname,
+                stdin: command.stdin.fd,
+                stdout: stdout_fd,
+                stderr: stderr_fd,
+            })
+        };
+        let tracer = Tracer::spawn_all(main, companions)?;
         let heartbeat =
             if with_heartbeat { Some(Heartbeat::start().map_err(os("start the heartbeat"))?) } else { None };
         Ok(Self {
             tracer,
             captures: recorders.captures,
             sampling: Sampling::new(recorders.sockets),
+            programs,
             _stdin: command.stdin.held_open,
             stdout,
             stderr,
@@ -139,18 +161,23 @@ impl Watch {
         })
     }
 
-    /// Lets the command go, at `start_ns` of CLOCK_MONOTONIC if that is given, and records until it has ended, or its
-    /// deadline has come.
+    /// Lets the socket programs beside the command begin, at a moment that `start` gives from what CLOCK_MONOTONIC is, where
+    /// it gives one; and, when they are ready, the command. That is no later moment of the clock's cycle than it takes
+    /// them: waiting for the next cycle would let their timers run out. Records until the command has ended, or its deadline has come.
     ///
     /// # Errors
     ///
-    /// [`Stop`] if a recorder fails.
-    pub fn run(mut self, start_ns: Option<i64>) -> Result<Seen, Stop> {
-        if let Some(start_ns) = start_ns {
+    /// [`Stop`] if a recorder fails, or a socket program before it is ready.
+    pub fn run(mut self, start: &dyn Fn(i64) -> Option<i64>) -> Result<Seen, Stop> {
+        let settled_ns = monotonic_ns() + SETTLING_NS;
+        if let Some(start_ns) = start(settled_ns) {
             clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
         }
         self.offsets.read();
         self.sampling.begin()?;
+        if self.programs.has_companions() {
+            self.companions()?;
+        }
         // Until the tracer says when exactly.
         self.zero_ns = monotonic_ns();
         self.sampling.set_zero(self.zero_ns);
@@ -176,6 +203,25 @@ impl Watch {
         Ok(self.finish())
     }
 
+    /// Lets the socket programs beside the command begin, and waits until those are ready that say when they are.
+    fn companions(&mut self) -> Result<(), Stop> {
+        self.zero_ns = monotonic_ns();
+        self.sampling.set_zero(self.zero_ns);
+        if let Err(error) = self.tracer.release_companions() {
+            self.take()?;
+            return Err(os("let the socket programs begin")(error));
+        }
+        while !self.programs.are_ready().map_err(Stop::Program)? && self.ended.is_none() {
+            let left_ns = self.deadline_ns.map(|d| self.zero_ns + d as i64 - monotonic_ns());
+            if left_ns.is_some_and(|left| left <= 0) {
+                let standing = self.programs.standing();
+                return Err(Stop::Program(format!("not ready by the run's deadline: {standing}")));
+            }
+            self.wait_and_take(left_ns)?;
+        }
+        Ok(())
+    }
+
     /// Waits for something, at most `limit_ns`, takes it, and looks at the sockets if there is a reason to.
     fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<(), Stop> {
         let look_ns = self.sampling.next_ns().map(|at_ns| at_ns.saturating_sub(monotonic_ns()));
@@ -183,7 +229,7 @@ impl Watch {
         let timeout = limit_ns.map(|ns| TimeSpec::from_duration(Duration::from_nanos(ns.max(0) as u64)));
         let descriptors = [Some(self.tracer.as_fd()), self.heartbeat.as_ref().map(Heartbeat::as_fd)]
             .into_iter()
-            .chain([self.stdout.as_fd(), self.stderr.as_fd()])
+            .chain([self.stdout.as_fd(), self.stderr.as_fd(), self.programs.as_fd()])
             .flatten()
             .chain(self.captures.iter().map(Capture::as_fd))
             .chain(self.sampling.descriptors());
@@ -193,7 +239,9 @@ impl Watch {
             Err(errno) => return Err(os("poll")(errno)),
         }
         self.take()?;
-        self.sampling.turn()
+        self.sampling.turn()?;
+        self.programs.turn(self.sampling.samples());
+        Ok(())
     }
 
     /// Takes what every recorder has. Cheap where there is nothing.
@@ -239,6 +287,7 @@ impl Watch {
 
     /// A later record of a thread replaces the earlier one.
     fn note_process(&mut self, process: Process) {
+        self.programs.note_process(&process);
         let is_same = |p: &&mut Process| p.tid == process.tid && p.start_ns == process.start_ns;
         match self.processes.iter_mut().find(is_same) {
             Some(known) => *known = process,
@@ -299,6 +348,7 @@ impl Watch {
             processes,
             packets,
             capture_loss,
+            steps: self.programs.records(zero_ns),
             sockets: self.sampling.finish(zero_ns),
             blind_spots: self.blind_spots,
             output: output(self.stdout, self.stderr),

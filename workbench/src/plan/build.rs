@@ -46,7 +46,7 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         etc: etc_files(scenario),
         memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         command: command(scenario, run),
-        programs: Vec::new(),
+        programs: super::program::programs(scenario),
         expect: expectations(scenario, run),
         differs: differs(scenario, run),
     };
@@ -181,10 +181,11 @@ fn neighbours(scenario: &Scenario, link: &Link, end: &End, far: &End, far_mac: [
 }
 
 fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
+    let program = run.program.as_ref().and_then(|name| scenario.programs.iter().find(|p| p.name.value == name.value));
     CommandPlan {
-        host: run.host.value.clone(),
+        host: program.map_or(&run.host, |program| &program.host).value.clone(),
         argv: run.argv.clone(),
-        program: None,
+        program: run.program.as_ref().map(|name| name.value.clone()),
         env: run.env.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
         stdin: match &run.stdin {
             Stdin::Empty => StdinPlan::Empty,

@@ -15,6 +15,7 @@ mod sweep_tests;
 #[cfg(test)]
 mod tests;
 
+pub use crate::scenario::{Call, Direction, Endpoint, ExpectedResult, Family, OptionValue, Readiness, SocketKind};
 pub use build::build;
 pub use differs::{DiffersPlan, KernelRange};
 pub use model::{

@@ -8,7 +8,7 @@ use super::error::{Problem, quoted};
 use super::model::{Destination, Host, Link, Party, RouteTo, Rule, Scenario};
 use super::span::Spanned;
 use super::suggest::did_you_mean;
-use super::{name_service, peer, routes};
+use super::{name_service, peer, program, routes};
 
 /// Checks names and references.
 pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
@@ -19,6 +19,7 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
     }
     twice("host", scenario.names(), problems);
     twice("link", scenario.links.iter().filter(|link| link.is_named).map(|link| &link.name), problems);
+    twice("program", scenario.programs.iter().map(|p| &p.name).filter(|name| !name.value.is_empty()), problems);
     twice("run", scenario.runs.iter().map(|run| &run.name).filter(|name| !name.value.is_empty()), problems);
     twice("tag", scenario.tags.iter(), problems);
     for (index, link) in scenario.links.iter().enumerate() {
@@ -39,6 +40,7 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
     }
     peer::check(scenario, problems);
     name_service::check(scenario, problems);
+    program::check(scenario, problems);
     if problems.is_empty() {
         // A route is judged by links and hosts that are right.
         routes::check(scenario, problems);

@@ -21,6 +21,7 @@ mod netem;
 mod parse;
 mod peer;
 mod placeholder;
+mod program;
 mod routes;
 mod rule;
 mod snippets;
@@ -53,6 +54,9 @@ pub use model::{
 pub use name_service::{ExtraName, Resolver};
 pub use parse::parse;
 pub use peer::{Answer, BodyEnd, DnsMode, Http, Peer, PeerKind, Speech, Transport};
+pub use program::{
+    Call, Direction, Endpoint, Expected as ExpectedResult, OptionValue, Program, Readiness, SocketKind, Step,
+};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;

@@ -92,6 +92,11 @@ impl SocketRecorder {
         })
     }
 
+    /// The samples so far, in order.
+    pub fn samples(&self) -> &[SocketSample] {
+        &self.samples
+    }
+
     /// What poll(2) says is readable when [`SocketRecorder::hear`] has something to take.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.hosts.iter().map(|host| host.destroyed.as_fd())

@@ -3,6 +3,7 @@
 use crate::evidence::{Arg, Ending, Process, TcpSocket, TcpState, TimerKind};
 use crate::evidence::{SampleReason, SocketSample};
 use crate::plan::{Origin, ProgramPlan, StepPlan};
+use crate::scenario::{Call, ExpectedResult};
 use crate::timeline::fixture::{Fixture, error, ip, place, symbol, value};
 use crate::timeline::{EventKind, build_from};
 use crate::verdict::judge_from;
@@ -13,10 +14,16 @@ const S: i64 = 1_000_000_000;
 /// A tool in `client`, and the program `server` in the host of the same name, begun before it.
 fn with_server(steps: &[&str]) -> Fixture {
     let mut run = Fixture::new("nc server 80");
-    let step = |text: &&str| StepPlan { text: (*text).to_owned(), origin: Origin::default() };
+    let step = |text: &&str| StepPlan {
+        text: (*text).to_owned(),
+        call: Call::Reach { name: "any".to_owned() },
+        expected: ExpectedResult::Success,
+        origin: Origin::default(),
+    };
     run.evidence.plan.programs.push(ProgramPlan {
         name: "server".into(),
         host: "server".into(),
+        sockets: 0,
         steps: steps.iter().map(step).collect(),
         origin: Origin::default(),
     });
