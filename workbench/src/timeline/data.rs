@@ -42,7 +42,7 @@ struct Run {
 struct Phase {
     number: u32,
     last_ns: Option<i64>,
-    /// Length of the silence that began this phase.
+    /// Length of the silence that began this phase, until the data that ended it is told.
     silence_ns: Option<i64>,
 }
 
@@ -87,14 +87,14 @@ impl<'a> Data<'a> {
         // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, unless only the end cut
         // it short.
         let is_claim = is_claim && (is_data || !matches!(flight.fate, Fate::Arrived | Fate::InFlight));
-        let (number, gap_ns) = (phase.number, phase.silence_ns);
+        let number = phase.number;
         let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, fate, is_claim };
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: index,
             t_ns: flight.t_ns(),
             at: at(flight),
             bytes: 0,
-            gap_ns,
+            gap_ns: if is_data { phase.silence_ns.take() } else { None },
             evidence: Vec::new(),
         });
         run.bytes += if flight.retransmission == 0 && !is_copy(flight) { u64::from(bytes) } else { 0 };
