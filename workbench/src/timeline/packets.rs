@@ -63,7 +63,11 @@ impl<'a> Packets<'a> {
         let has_routers = self.evidence.plan.hosts.iter().any(|host| host.is_router);
         let last_look_ns = self.waits.last_look_ns(self.evidence);
         let mut seen = Seen::default();
+<<<<<<< HEAD
         let (mut data, mut windows) = (Data::new(self.flows, self.names), Windows::default());
+=======
+        let mut data = Data::new(self.evidence, self.flows, self.names);
+>>>>>>> timers
         let mut placed = Vec::new();
         for (index, flight) in self.flights.iter().enumerate() {
             let is_late = self.is_late(flight, last_look_ns);

@@ -26,6 +26,9 @@ const APART_NS: i64 = 350_000_000;
 /// A call that took this long stands where it returned.
 const LONG_NS: i64 = 100_000_000;
 
+/// How long a call waited is told from here on: less may be the machine's doing.
+const NOTABLE_NS: i64 = 30_000_000;
+
 /// So many sends one after the other are told one by one.
 const TOLD_ALONE: usize = 3;
 
@@ -38,8 +41,10 @@ pub(super) struct Programs<'a> {
     sockets: &'a Sockets,
     flows: &'a Flows,
     waits: &'a Waits<'a>,
-    /// What the scenario calls a program's sockets, where it has several.
-    called: BTreeMap<ObjectId, String>,
+    /// What the scenario calls the socket that a call is about, where its program has several.
+    called: BTreeMap<usize, String>,
+    /// The same of the socket that a call makes.
+    made: BTreeMap<usize, String>,
 }
 
 /// One call in words, or several of one kind.
@@ -60,8 +65,8 @@ impl<'a> Programs<'a> {
         waits: &'a Waits<'a>,
     ) -> Self {
         let Index { names, objects, sockets, flows } = index;
-        let called = called(evidence, objects);
-        Self { evidence, flights, names, objects, sockets, flows, waits, called }
+        let (called, made) = called(evidence);
+        Self { evidence, flights, names, objects, sockets, flows, waits, called, made }
     }
 
     /// Whether a call is told here.
@@ -98,12 +103,19 @@ impl<'a> Programs<'a> {
     fn told(&self, index: usize, call: &Call) -> Option<Told> {
         let text = self.words(index, call)?;
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
-        let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll") || is_receiving(call);
+        let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll" | SLEEP) || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
+<<<<<<< HEAD
         let wait = is_return.then(|| {
             let by_kernel = self.timed_out(index, call);
             by_kernel.unwrap_or_else(|| Wait { gap_ns: took_ns, timer: self.timer(index, call) })
         });
+=======
+        let timer = if is_return { self.timer(index, call) } else { None };
+        // Since when before zero somebody had been waiting is chance.
+        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
+        let wait = (is_return && is_told).then_some(Wait { gap_ns: took_ns, timer });
+>>>>>>> timers
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),
@@ -182,6 +194,7 @@ impl<'a> Programs<'a> {
             "accept" | "accept4" => return Some(self.accepted(index, call, &which)),
             "connect" => format!("connect{which} to {}", renderer.address(call, call.address()?)),
             "poll" | "ppoll" => return self.polled(index, call),
+            SLEEP => "sleep".into(),
             _ if is_receiving(call) && self.is_socket(index) => return Some(received(call, &which)),
             _ if is_sending(call) && self.is_socket(index) => {
                 return Some(match call.value() {
@@ -189,7 +202,8 @@ impl<'a> Programs<'a> {
                     None => not_done(call, &format!("send{which}")),
                 });
             }
-            name @ ("close" | "dup" | "dup2" | "dup3") if self.is_socket(index) => format!("{name}{which}"),
+            "close" if self.is_socket(index) => format!("close{which}"),
+            name @ ("dup" | "dup2" | "dup3") if self.is_socket(index) => format!("{name}{which}{}", self.makes(index)),
             _ => return None,
         };
         Some(match (call.value(), call.error()) {
@@ -203,11 +217,10 @@ impl<'a> Programs<'a> {
             return not_done(call, &format!("accept{which}"));
         }
         let made = self.objects.ids().find(|id| self.objects.get(*id).made_by == index);
-        let called = made.and_then(|id| self.called.get(&id)).map_or_else(String::new, |name| format!(" -> {name}"));
         let from = call.address().and_then(SocketAddress::inet).map(|from| from.ip());
         let from = from.or_else(|| Some(self.objects.get(made?).remote?.ip()));
         let from = from.map_or_else(String::new, |ip| format!(" from {}", self.names.address(ip.to_canonical())));
-        format!("accept{which}{called}{from}")
+        format!("accept{which}{}{from}", self.makes(index))
     }
 
     fn polled(&self, index: usize, call: &Call) -> Option<String> {
@@ -218,12 +231,8 @@ impl<'a> Programs<'a> {
         let is_socket =
             |fd: i64| self.objects.of(index).iter().any(|(of, id)| i64::from(*of) == fd && self.is_kind(*id));
         let entries: Vec<_> = entries.iter().filter(|entry| is_socket(entry.fd)).collect();
-        let which = |fd: i64| {
-            let object = self.objects.of(index).iter().find(|(of, _)| i64::from(*of) == fd).map(|(_, id)| *id);
-            object.and_then(|id| self.called.get(&id)).map_or_else(String::new, |name| format!(" {name}"))
-        };
-        let asked: Vec<String> = entries.iter().map(|e| format!("{} {}", which(e.fd), e.events)).collect();
-        let asked = format!("poll{}", asked.join(",").replace("  ", " "));
+        let words: Vec<&str> = entries.iter().map(|entry| entry.events.as_str()).collect();
+        let asked = format!("poll{} {}", self.which(index), words.join(", "));
         if entries.is_empty() {
             return None;
         }
@@ -231,8 +240,8 @@ impl<'a> Programs<'a> {
             Some(0) => format!("{asked}: nothing"),
             Some(_) => {
                 let ready = entries.iter().filter(|e| !e.revents.is_empty());
-                let ready: Vec<String> = ready.map(|e| format!("{} {}", which(e.fd), e.revents)).collect();
-                format!("{asked}:{}", ready.join(",").replace("  ", " "))
+                let ready: Vec<&str> = ready.map(|entry| entry.revents.as_str()).collect();
+                format!("{asked}: {}", ready.join(", "))
             }
             None => not_done(call, &asked),
         })
@@ -240,8 +249,12 @@ impl<'a> Programs<'a> {
 
     /// A socket's name with a space before it, where the program has several.
     fn which(&self, index: usize) -> String {
-        let name = self.objects.first_of(index).and_then(|id| self.called.get(&id));
-        name.map_or_else(String::new, |name| format!(" {name}"))
+        self.called.get(&index).map_or_else(String::new, |name| format!(" {name}"))
+    }
+
+    /// The name of what a call makes.
+    fn makes(&self, index: usize) -> String {
+        self.made.get(&index).map_or_else(String::new, |name| format!(" -> {name}"))
     }
 
     fn is_socket(&self, index: usize) -> bool {
@@ -313,27 +326,39 @@ fn folded(run: Vec<Told>) -> Vec<Told> {
     first.map(fold).into_iter().collect()
 }
 
-/// What a scenario calls the sockets of each program that has several: the nth that a call of a kind made is the one that
-/// the nth step of that kind names.
-fn called(evidence: &Evidence, objects: &Objects) -> BTreeMap<ObjectId, String> {
-    let mut called = BTreeMap::new();
+/// What a scenario calls the sockets of each program that has several, by call: that which it is about, and that which it
+/// makes. The nth call of a kind is the nth step of that kind; a name goes with its descriptor from there on.
+fn called(evidence: &Evidence) -> (BTreeMap<usize, String>, BTreeMap<usize, String>) {
+    let (mut called, mut made) = (BTreeMap::new(), BTreeMap::new());
     for program in &evidence.plan.programs {
         let declared: Vec<(&str, &str)> = program.steps.iter().filter_map(|step| declares(&step.text)).collect();
         if declared.len() < 2 {
             continue;
         }
-        let of_program = |index: &usize| evidence.program_of(evidence.calls[*index].pid) == Some(program.name.as_str());
-        let calls: Vec<usize> = (0..evidence.calls.len()).filter(of_program).collect();
-        for kind in ["socket", "accept", "dup"] {
-            let names = declared.iter().filter(|(of, _)| *of == kind).map(|(_, name)| *name);
-            let made = calls.iter().filter(|index| evidence.calls[**index].name.starts_with(kind));
-            for (index, name) in made.zip(names) {
-                let object = objects.ids().find(|id| objects.get(*id).made_by == *index);
-                called.extend(object.map(|object| (object, escape(name))));
+        let of_kind = |kind: &'static str| declared.iter().filter(move |(of, _)| *of == kind).map(|(_, name)| *name);
+        let mut left: Vec<_> = ["socket", "accept", "dup"].map(|kind| (kind, of_kind(kind))).into_iter().collect();
+        let mut by_fd: BTreeMap<i64, String> = BTreeMap::new();
+        let calls = evidence.calls.iter().enumerate();
+        for (index, call) in calls.filter(|(_, call)| evidence.program_of(call.pid) == Some(&program.name)) {
+            let fd = call.fd().map(i64::from).or_else(|| polled_fd(call));
+            called.extend(fd.and_then(|fd| by_fd.get(&fd)).map(|name| (index, name.clone())));
+            let names = left.iter_mut().find(|(kind, _)| call.name.starts_with(kind));
+            let name = names.and_then(|(_, names)| names.next());
+            if let (Some(name), Some(fd)) = (name, call.value()) {
+                by_fd.insert(fd, escape(name));
+                made.insert(index, escape(name));
             }
         }
     }
-    called
+    (called, made)
+}
+
+/// The first descriptor that a poll is about.
+fn polled_fd(call: &Call) -> Option<i64> {
+    call.args.iter().find_map(|arg| match arg {
+        Arg::Poll(entries) => entries.first().map(|entry| entry.fd),
+        _ => None,
+    })
 }
 
 /// What a step makes and what it calls it: `socket listener tcp`, `accept listener as=conn`.
@@ -348,6 +373,9 @@ fn declares(step: &str) -> Option<(&'static str, &str)> {
     let name = words.find_map(|word| word.strip_prefix("as="))?;
     Some((kind, name.trim_matches('"')))
 }
+
+/// What the step `sleep` calls.
+const SLEEP: &str = "clock_nanosleep";
 
 fn is_receiving(call: &Call) -> bool {
     matches!(call.name.as_str(), "read" | "readv" | "recvfrom" | "recvmsg")
@@ -377,7 +405,8 @@ fn not_done(call: &Call, what: &str) -> String {
 /// A socket option's name.
 fn option(call: &Call) -> Option<String> {
     match call.args.get(2)? {
-        Arg::Symbol(name) => Some(escape(name)),
+        // The number for a time of 32 bits, under which everybody knows the option (asm-generic/socket.h).
+        Arg::Symbol(name) => Some(escape(name.trim_end_matches("_OLD"))),
         Arg::Int(number) => Some(format!("option {number}")),
         _ => None,
     }
