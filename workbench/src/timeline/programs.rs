@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use super::bounds::{self, asked, is_sending, linger};
 use super::escape::escape;
-use super::event::{Event, EventKind, EvidenceRef, Timer, Wait};
+use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::index::Index;
 use super::names::Names;
-use super::objects::{Kind, ObjectId, Objects};
+use super::objects::{Kind, Name, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
 use super::program_names::called;
 use super::render::Renderer;
