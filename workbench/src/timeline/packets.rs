@@ -63,11 +63,7 @@ impl<'a> Packets<'a> {
         let has_routers = self.evidence.plan.hosts.iter().any(|host| host.is_router);
         let last_look_ns = self.waits.last_look_ns(self.evidence);
         let mut seen = Seen::default();
-<<<<<<< HEAD
-        let (mut data, mut windows) = (Data::new(self.flows, self.names), Windows::default());
-=======
-        let mut data = Data::new(self.evidence, self.flows, self.names);
->>>>>>> timers
+        let (mut data, mut windows) = (Data::new(self.evidence, self.flows, self.names), Windows::default());
         let mut placed = Vec::new();
         for (index, flight) in self.flights.iter().enumerate() {
             let is_late = self.is_late(flight, last_look_ns);
@@ -259,7 +255,8 @@ impl<'a> Packets<'a> {
                 seen.asked.remove(&key);
             }
             let under = if is_asked { "" } else { ", under an id that was not asked for" };
-            let text = format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
+            let text =
+                format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
             return (text, None);
         }
         let place = self.names.place(to, ports.1);

@@ -104,21 +104,14 @@ impl States<'_> {
         for (place, span) in spans.iter().enumerate() {
             let before = told.and_then(|told| told.what);
             let is_idle = span.what == Some((TcpState::Established, TimerKind::Off));
-<<<<<<< HEAD
+            let is_syn_sent = matches!(span.what, Some((TcpState::SynSent, _)));
             let is_news = match span.what {
+                _ if span.is_awaited => true,
                 // What is gone stays so, whenever that was; that it went is told of what was told of. While a process has
                 // the socket, one of its calls tells how it went, and whether there is a sample between that and the
                 // process's end is chance.
                 None => before.is_some_and(|before| !has_owner(before)) && span.begin_ns <= end_ns,
-                Some(_) => lasts(place) && span.what != before && !(is_idle && told.is_none()),
-=======
-            let is_syn_sent = matches!(span.what, Some((TcpState::SynSent, _)));
-            // That a socket went is told of what was told of.
-            let is_news = match span.what {
-                _ if span.is_awaited => true,
-                None => before.is_some() && lasts(place),
                 Some(_) => lasts(place) && span.what != before && !is_syn_sent && !(is_idle && told.is_none()),
->>>>>>> timers
             };
             if is_news {
                 placed.push(self.place(key, span, told));
@@ -158,9 +151,9 @@ impl States<'_> {
     /// A socket went with nobody to tell, as its retransmissions were used up: the RTO after the last of them.
     fn after_the_last(&self, (host, local, remote): Key<'_>, until_ns: i64) -> Option<Wait> {
         let ends = [(local, remote), (remote, local)];
-        let flow = ends.into_iter().find_map(|(client, server)| {
-            self.flows.find(|f| f.is_tcp && f.client == client && f.server == server)
-        })?;
+        let flow = ends
+            .into_iter()
+            .find_map(|(client, server)| self.flows.find(|f| f.is_tcp && f.client == client && f.server == server))?;
         let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
         let again = about.filter(|f| f.from == host && f.retransmission > 0 && f.t_ns() <= until_ns);
         let gap_ns = until_ns - again.map(Flight::t_ns).max()?;

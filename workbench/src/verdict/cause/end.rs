@@ -24,10 +24,7 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-<<<<<<< HEAD
             let found = gone(&case, command, t_ns).or_else(|| end_of(&case, command, t_ns, &mut Trail::default()));
-=======
-            let found = end_of(&case, command, t_ns, &mut Trail::default());
             // A socket program does what it was told to; that something came or that it had slept long enough ends it no
             // more than any other of its steps.
             let is_step = |found: &EndedBy| match &found.mechanism {
@@ -40,7 +37,6 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
             if is_made && found.is_none() {
                 return all_made(&case, command, t_ns);
             }
->>>>>>> timers
             found.map_or_else(|| by_itself(&case, command, t_ns), |found| marked(found, t_ns))
         }
     }
