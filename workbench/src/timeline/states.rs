@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flows::Flows;
 use super::names::Names;
-use super::order::{Cause, Placed};
+use super::order::{Cause, Placed, WAKE_UP_NS};
 use super::render::duration;
 use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
 use crate::plan::{Call, Cause as WaitedFor, SocketState};
@@ -139,7 +139,10 @@ impl States<'_> {
             is_claim: true,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
-        Placed { anchor_ns: span.begin_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
+        // A sample may see what a call made before that call is back; one that a step waited for stands before what
+        // the step let go on.
+        let anchor_ns = span.begin_ns + if span.is_awaited { 0 } else { WAKE_UP_NS };
+        Placed { anchor_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
     }
 
     /// `socket to server:80`, and at the other end `socket :80 from client`; `#2` where there are several.
