@@ -1,5 +1,6 @@
 //! Evidence to one ordered story: names instead of addresses, roles instead of ports, pids and sequence numbers.
 
+mod bounds;
 mod build;
 mod calls;
 mod cast;

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{self, asked, is_sending, linger};
 use super::escape::escape;
-use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::event::{Event, EventKind, EvidenceRef, Timer, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::index::Index;
 use super::names::Names;
-use super::objects::{Kind, Name, ObjectId, Objects};
+use super::objects::{Kind, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
 use super::render::Renderer;
 use super::retries::Retries;
@@ -157,17 +158,11 @@ impl<'a> Programs<'a> {
     }
 
     /// What ended a wait that ran out.
-    fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
+    pub(super) fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
         if let Some(expired) = self.waits.waited(call.tid, index).flatten() {
             return Some(expired.timer.clone());
         }
-        let option = match call.error()? {
-            "EAGAIN" | "EINPROGRESS" if is_sending(call) => (Name::SendTimeout, "SO_SNDTIMEO"),
-            "EAGAIN" => (Name::ReceiveTimeout, "SO_RCVTIMEO"),
-            _ => return None,
-        };
-        let set = self.objects.get(self.objects.first_of(index)?).options.at(option.0, index);
-        set.map(|(armed_ns, _)| Timer { name: option.1.into(), class: TimerClass::Wheel, armed_ns })
+        bounds::ran_out(self.objects, index, call)
     }
 
     /// The call in words, if it is one that a scenario declares.
@@ -197,7 +192,10 @@ impl<'a> Programs<'a> {
             _ if is_receiving(call) && self.is_socket(index) => return Some(received(call, &which)),
             _ if is_sending(call) && self.is_socket(index) => {
                 return Some(match call.value() {
-                    Some(sent) => format!("send{which} {}", bytes(sent)),
+                    Some(sent) => match asked(call).filter(|asked| *asked > sent) {
+                        Some(asked) => format!("send{which} {} of {}", bytes(sent), bytes(asked)),
+                        None => format!("send{which} {}", bytes(sent)),
+                    },
                     None => not_done(call, &format!("send{which}")),
                 });
             }
@@ -380,10 +378,6 @@ fn is_receiving(call: &Call) -> bool {
     matches!(call.name.as_str(), "read" | "readv" | "recvfrom" | "recvmsg")
 }
 
-fn is_sending(call: &Call) -> bool {
-    matches!(call.name.as_str(), "write" | "writev" | "sendto" | "sendmsg")
-}
-
 fn received(call: &Call, which: &str) -> String {
     match call.value() {
         Some(0) => format!("recv{which} 0 bytes: end of stream"),
@@ -412,6 +406,9 @@ fn option(call: &Call) -> Option<String> {
 }
 
 fn value(renderer: &Renderer<'_>, index: usize, call: &Call) -> String {
+    if let Some(linger) = call.args.get(3).and_then(linger) {
+        return linger;
+    }
     let text = call.args.get(3).map_or_else(String::new, |arg| renderer.arg(index, call, arg));
     text.trim_matches(['[', ']']).to_owned()
 }
