@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::probes::Probes;
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -38,6 +39,8 @@ struct Seen<'a> {
     expired: BTreeMap<(&'a str, usize), u32>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
+    /// Directions of flows in which a reset arrived, by link.
+    reset: BTreeSet<(&'a str, usize, bool)>,
     /// Flows in which a peer's packet came too late for anybody.
     late: BTreeSet<usize>,
     /// Hosts whose neighbours know them, by link.
@@ -48,6 +51,8 @@ struct Seen<'a> {
     ids: BTreeMap<String, BTreeSet<u16>>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
+    /// Probes of silent peers.
+    probes: Probes<'a>,
 }
 
 /// Why a segment was sent again.
@@ -127,6 +132,12 @@ impl<'a> Packets<'a> {
         let takes_sequence = (segment.payload_len > 0 || has(SYN) || has(FIN)) && !is_copy(flight);
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
+        if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
+            let direction = if to_server { "to" } else { "from" };
+            let text = format!("{} {} {direction} {}", probe.name, probe.nth, self.flows.get(flow).label);
+            let wait = Wait { gap_ns: probe.gap_ns, timer: None };
+            return Some(self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it));
+        }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
         let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
         let name = match &again {
@@ -144,13 +155,16 @@ impl<'a> Packets<'a> {
         };
         let text = format!("{name} {} {}{count}", direction(to_server), self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
+        // What was sent before the first reset came is answered by another one: how much that is, is chance.
+        let arrives = has(RST) && flight.fate == Fate::Arrived;
+        let is_repeated = arrives && !seen.reset.insert((&flight.link, flow, to_server));
         let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
         let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
         // A socket program's FIN and its peer's are what its scenario is about.
         let is_ignored = connection
             .filter(|_| !self.is_of_program(index))
             .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
-        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_ignored))
+        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.
