@@ -10,7 +10,7 @@ use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::names::Names;
-use super::order::{Cause, Placed};
+use super::order::{Cause, Placed, WAKE_UP_NS};
 use super::render::duration;
 use super::retries::Retries;
 use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
@@ -147,7 +147,10 @@ impl States<'_> {
             is_claim: key.0 == self.evidence.plan.command.host || span.begin_ns <= self.last_look_ns,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
-        Placed { anchor_ns: span.begin_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
+        // A sample may see what a call made before that call is back; one that a step waited for stands before what
+        // the step let go on.
+        let anchor_ns = span.begin_ns + if span.is_awaited { 0 } else { WAKE_UP_NS };
+        Placed { anchor_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
     }
 
     /// A socket went with nobody to tell, as its retransmissions were used up: the RTO after the last of them.
