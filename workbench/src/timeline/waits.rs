@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Timer, TimerClass, Wait};
 use super::objects::{Kind, ObjectId, Objects};
-use crate::evidence::{Call, Ending, Evidence, Signal};
+use crate::evidence::{Call, Ending, Evidence, Signal, StepRecord};
 use crate::plan::Call as Step;
 
 /// A wait that ran out.
@@ -135,17 +135,21 @@ impl<'a> Waits<'a> {
     }
 }
 
-/// When the command, a socket program, last went on with something that came from elsewhere, or began what it did last:
-/// what others do from there on races with its end. What it waits for may be no call (a step of another, a state).
+/// When the command, a socket program, last went on with something that came from elsewhere: what others do from there on
+/// races with its end. What it waits for may be no call (a step of another, a state).
 fn last_step_ns(evidence: &Evidence) -> Option<i64> {
+    /// A send that took this long had waited for room.
+    const BLOCKED_NS: i64 = 30_000_000;
     let program = evidence.plan.command.program.as_ref()?;
     let steps = &evidence.plan.programs.iter().find(|known| known.name == *program)?.steps;
-    let last = evidence.steps.iter().rev().find(|record| record.program == *program)?;
-    let has_waited = matches!(
-        steps.get(last.index)?.call,
-        Step::Wait { .. } | Step::Accept { .. } | Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }
-    );
-    Some(if has_waited { last.done_ns.unwrap_or(evidence.end.t_ns) } else { last.began_ns })
+    let looked = |record: &&StepRecord| match steps.get(record.index).map(|step| &step.call) {
+        Some(Step::Wait { .. } | Step::Sleep { .. } | Step::Accept { .. } | Step::Connect { .. }) => true,
+        Some(Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }) => true,
+        _ => record.done_ns.is_none_or(|done_ns| done_ns - record.began_ns >= BLOCKED_NS),
+    };
+    let own = evidence.steps.iter().filter(|record| record.program == *program);
+    let last = own.filter(looked).next_back()?;
+    Some(last.done_ns.unwrap_or(evidence.end.t_ns))
 }
 
 impl Expired {
