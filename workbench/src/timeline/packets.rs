@@ -46,6 +46,8 @@ struct Seen<'a> {
     known: BTreeSet<(&'a str, &'a str)>,
     /// How often a question was asked and when last: ARP by target, DNS by server and question.
     asked: BTreeMap<String, (u32, i64)>,
+    /// The ids under which a DNS question was asked, by link, server and question.
+    ids: BTreeMap<String, BTreeSet<u16>>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
 }
@@ -63,7 +65,7 @@ impl<'a> Packets<'a> {
         let has_routers = self.evidence.plan.hosts.iter().any(|host| host.is_router);
         let last_look_ns = self.waits.last_look_ns(self.evidence);
         let mut seen = Seen::default();
-        let (mut data, mut windows) = (Data::new(self.flows, self.names), Windows::default());
+        let (mut data, mut windows) = (Data::new(self.evidence, self.flows, self.names), Windows::default());
         let mut placed = Vec::new();
         for (index, flight) in self.flights.iter().enumerate() {
             let is_late = self.is_late(flight, last_look_ns);
@@ -249,12 +251,23 @@ impl<'a> Packets<'a> {
         let question = super::escape::escape(&dns.question);
         if !dns.is_query {
             let place = self.names.place(from, ports.0);
-            seen.asked.remove(&format!("{} {place} {question}", flight.link));
+            let key = format!("{} {place} {question}", flight.link);
             let count = if dns.answers == 1 { "answer" } else { "answers" };
-            return (format!("DNS {} from {place} to {question} {} {count}", dns.rcode, dns.answers), None);
+            let truncated = if dns.is_truncated { ", truncated" } else { "" };
+            // Whoever asked throws such an answer away and goes on waiting (RFC 5452, 9.1).
+            let is_asked = seen.ids.get(&key).is_none_or(|ids| ids.contains(&dns.id));
+            if is_asked {
+                seen.asked.remove(&key);
+            }
+            let under = if is_asked { "" } else { ", under an id that was not asked for" };
+            let text =
+                format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
+            return (text, None);
         }
         let place = self.names.place(to, ports.1);
-        let again = ask(seen, format!("{} {place} {question}", flight.link), flight.t_ns());
+        let key = format!("{} {place} {question}", flight.link);
+        seen.ids.entry(key.clone()).or_default().insert(dns.id);
+        let again = ask(seen, key, flight.t_ns());
         let text = format!("DNS query {question} to {place}");
         let Some((nth, gap_ns)) = again else { return (text, None) };
         let timer = self.wait_before_sending(flight.t_ns()).and_then(|wait| wait.timer);

@@ -5,16 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{self, asked, is_sending, linger};
 use super::escape::escape;
-use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::event::{Event, EventKind, EvidenceRef, Timer, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::index::Index;
 use super::names::Names;
-use super::objects::{Kind, Name, ObjectId, Objects};
+use super::objects::{Kind, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
 use super::render::Renderer;
+use super::retries::Retries;
 use super::sockets::Sockets;
+use super::tcp_flags::{self, RST};
 use super::waits::Waits;
 use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
@@ -23,6 +26,9 @@ const APART_NS: i64 = 350_000_000;
 
 /// A call that took this long stands where it returned.
 const LONG_NS: i64 = 100_000_000;
+
+/// How long a call waited is told from here on: less may be the machine's doing.
+const NOTABLE_NS: i64 = 30_000_000;
 
 /// So many sends one after the other are told one by one.
 const TOLD_ALONE: usize = 3;
@@ -36,8 +42,10 @@ pub(super) struct Programs<'a> {
     sockets: &'a Sockets,
     flows: &'a Flows,
     waits: &'a Waits<'a>,
-    /// What the scenario calls a program's sockets, where it has several.
-    called: BTreeMap<ObjectId, String>,
+    /// What the scenario calls the socket that a call is about, where its program has several.
+    called: BTreeMap<usize, String>,
+    /// The same of the socket that a call makes.
+    made: BTreeMap<usize, String>,
 }
 
 /// One call in words, or several of one kind.
@@ -58,8 +66,8 @@ impl<'a> Programs<'a> {
         waits: &'a Waits<'a>,
     ) -> Self {
         let Index { names, objects, sockets, flows } = index;
-        let called = called(evidence, objects);
-        Self { evidence, flights, names, objects, sockets, flows, waits, called }
+        let (called, made) = called(evidence);
+        Self { evidence, flights, names, objects, sockets, flows, waits, called, made }
     }
 
     /// Whether a call is told here.
@@ -75,15 +83,22 @@ impl<'a> Programs<'a> {
                 continue;
             }
             let runs = by_process.entry(call.pid).or_default();
-            match self.sockets.begun_by(index).is_none().then(|| self.told(index, call)).flatten() {
-                Some(told) => match runs.last_mut().filter(|run| self.goes_on(run, &told)) {
-                    Some(run) => run.push(told),
-                    None => runs.push(vec![told]),
-                },
-                None => {}
+            let told = self.sockets.begun_by(index).is_none().then(|| self.told(index, call)).flatten();
+            let Some(told) = told else { continue };
+            match runs.last_mut().filter(|run| self.goes_on(run, &told)) {
+                Some(run) => run.push(told),
+                None => runs.push(vec![told]),
             }
         }
         by_process.into_values().flatten().flat_map(folded).map(|told| self.place(told)).collect()
+    }
+
+    /// How long a call took, where a timer ended it or somebody noticed.
+    fn waited(&self, index: usize, call: &Call, took_ns: i64) -> Option<Wait> {
+        let timer = self.timer(index, call);
+        // Since when before zero somebody had been waiting is chance.
+        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
+        is_told.then_some(Wait { gap_ns: took_ns, timer })
     }
 
     /// Whether a transfer goes on with those before.
@@ -97,9 +112,10 @@ impl<'a> Programs<'a> {
     fn told(&self, index: usize, call: &Call) -> Option<Told> {
         let text = self.words(index, call)?;
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
-        let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll") || is_receiving(call);
+        let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll" | SLEEP) || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
-        let wait = is_return.then(|| Wait { gap_ns: took_ns, timer: self.timer(index, call) });
+        let wait =
+            if is_return { self.timed_out(index, call).or_else(|| self.waited(index, call, took_ns)) } else { None };
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),
@@ -110,18 +126,43 @@ impl<'a> Programs<'a> {
         Some(Told { calls: vec![index], text, moved, is_return, wait })
     }
 
+    /// The kernel gave up a connection, and this call says so: since when, and after which of its timers. Without
+    /// TCP_USER_TIMEOUT that is the last of many, and the wait is counted from what was sent before it.
+    fn timed_out(&self, index: usize, call: &Call) -> Option<Wait> {
+        let (until_ns, host) = (call.exit_ns.filter(|_| call.error() == Some("ETIMEDOUT"))?, self.names.host(call.pid));
+        let object = self.objects.first_of(index)?;
+        let flow = self.sockets.connections.iter().position(|connection| connection.object == object);
+        let flow = self.flows.of_connection(flow?)?;
+        let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
+        let is_sent = |f: &&Flight| f.from == host && f.t_ns() <= until_ns && tcp_flags::of(f) & RST == 0;
+        let sent: Vec<&Flight> = about.filter(is_sent).collect();
+        let wait = |since_ns: i64, name: &str, armed_ns: Option<u64>| {
+            let timer = armed_ns.map(|armed_ns| Timer { name: name.into(), class: TimerClass::Wheel, armed_ns });
+            Some(Wait { gap_ns: until_ns - since_ns, timer })
+        };
+        let option = |name| self.objects.get(object).options.at(name, index).map(|(value, _)| value);
+        let again = sent.iter().rposition(|flight| flight.retransmission > 0);
+        let new = again.and_then(|again| sent[..again].iter().rfind(|flight| flight.retransmission == 0));
+        if let (Some(ms), Some(new)) = (option(Name::UserTimeout), new) {
+            return wait(new.t_ns(), "TCP_USER_TIMEOUT", Some(ms.saturating_mul(1_000_000)));
+        }
+        let last_ns = sent.last()?.t_ns();
+        if let Some(again) = again {
+            let retries = Retries::of(self.evidence, host);
+            let gap_ns = until_ns - sent[again].t_ns();
+            let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns);
+            return wait(sent[again].t_ns(), "RTO", armed_ns);
+        }
+        let interval_ns = option(Name::KeepInterval).map(|s| s.saturating_mul(1_000_000_000));
+        wait(last_ns, "keepalive", interval_ns.filter(|_| option(Name::Keepalive).is_some_and(|on| on > 0)))
+    }
+
     /// What ended a wait that ran out.
-    fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
+    pub(super) fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
         if let Some(expired) = self.waits.waited(call.tid, index).flatten() {
             return Some(expired.timer.clone());
         }
-        let option = match call.error()? {
-            "EAGAIN" | "EINPROGRESS" if is_sending(call) => (Name::SendTimeout, "SO_SNDTIMEO"),
-            "EAGAIN" => (Name::ReceiveTimeout, "SO_RCVTIMEO"),
-            _ => return None,
-        };
-        let set = self.objects.get(self.objects.first_of(index)?).options.at(option.0, index);
-        set.map(|(armed_ns, _)| Timer { name: option.1.into(), class: TimerClass::Wheel, armed_ns })
+        bounds::ran_out(self.objects, index, call)
     }
 
     /// The call in words, if it is one that a scenario declares.
@@ -147,14 +188,19 @@ impl<'a> Programs<'a> {
             "accept" | "accept4" => return Some(self.accepted(index, call, &which)),
             "connect" => format!("connect{which} to {}", renderer.address(call, call.address()?)),
             "poll" | "ppoll" => return self.polled(index, call),
+            SLEEP => "sleep".into(),
             _ if is_receiving(call) && self.is_socket(index) => return Some(received(call, &which)),
             _ if is_sending(call) && self.is_socket(index) => {
                 return Some(match call.value() {
-                    Some(sent) => format!("send{which} {}", bytes(sent)),
+                    Some(sent) => match asked(call).filter(|asked| *asked > sent) {
+                        Some(asked) => format!("send{which} {} of {}", bytes(sent), bytes(asked)),
+                        None => format!("send{which} {}", bytes(sent)),
+                    },
                     None => not_done(call, &format!("send{which}")),
                 });
             }
-            name @ ("close" | "dup" | "dup2" | "dup3") if self.is_socket(index) => format!("{name}{which}"),
+            "close" if self.is_socket(index) => format!("close{which}"),
+            name @ ("dup" | "dup2" | "dup3") if self.is_socket(index) => format!("{name}{which}{}", self.makes(index)),
             _ => return None,
         };
         Some(match (call.value(), call.error()) {
@@ -168,11 +214,10 @@ impl<'a> Programs<'a> {
             return not_done(call, &format!("accept{which}"));
         }
         let made = self.objects.ids().find(|id| self.objects.get(*id).made_by == index);
-        let called = made.and_then(|id| self.called.get(&id)).map_or_else(String::new, |name| format!(" -> {name}"));
         let from = call.address().and_then(SocketAddress::inet).map(|from| from.ip());
         let from = from.or_else(|| Some(self.objects.get(made?).remote?.ip()));
         let from = from.map_or_else(String::new, |ip| format!(" from {}", self.names.address(ip.to_canonical())));
-        format!("accept{which}{called}{from}")
+        format!("accept{which}{}{from}", self.makes(index))
     }
 
     fn polled(&self, index: usize, call: &Call) -> Option<String> {
@@ -183,12 +228,8 @@ impl<'a> Programs<'a> {
         let is_socket =
             |fd: i64| self.objects.of(index).iter().any(|(of, id)| i64::from(*of) == fd && self.is_kind(*id));
         let entries: Vec<_> = entries.iter().filter(|entry| is_socket(entry.fd)).collect();
-        let which = |fd: i64| {
-            let object = self.objects.of(index).iter().find(|(of, _)| i64::from(*of) == fd).map(|(_, id)| *id);
-            object.and_then(|id| self.called.get(&id)).map_or_else(String::new, |name| format!(" {name}"))
-        };
-        let asked: Vec<String> = entries.iter().map(|e| format!("{} {}", which(e.fd), e.events)).collect();
-        let asked = format!("poll{}", asked.join(",").replace("  ", " "));
+        let words: Vec<&str> = entries.iter().map(|entry| entry.events.as_str()).collect();
+        let asked = format!("poll{} {}", self.which(index), words.join(", "));
         if entries.is_empty() {
             return None;
         }
@@ -196,8 +237,8 @@ impl<'a> Programs<'a> {
             Some(0) => format!("{asked}: nothing"),
             Some(_) => {
                 let ready = entries.iter().filter(|e| !e.revents.is_empty());
-                let ready: Vec<String> = ready.map(|e| format!("{} {}", which(e.fd), e.revents)).collect();
-                format!("{asked}:{}", ready.join(",").replace("  ", " "))
+                let ready: Vec<&str> = ready.map(|entry| entry.revents.as_str()).collect();
+                format!("{asked}: {}", ready.join(", "))
             }
             None => not_done(call, &asked),
         })
@@ -205,8 +246,12 @@ impl<'a> Programs<'a> {
 
     /// A socket's name with a space before it, where the program has several.
     fn which(&self, index: usize) -> String {
-        let name = self.objects.first_of(index).and_then(|id| self.called.get(&id));
-        name.map_or_else(String::new, |name| format!(" {name}"))
+        self.called.get(&index).map_or_else(String::new, |name| format!(" {name}"))
+    }
+
+    /// The name of what a call makes.
+    fn makes(&self, index: usize) -> String {
+        self.made.get(&index).map_or_else(String::new, |name| format!(" -> {name}"))
     }
 
     fn is_socket(&self, index: usize) -> bool {
@@ -278,27 +323,39 @@ fn folded(run: Vec<Told>) -> Vec<Told> {
     first.map(fold).into_iter().collect()
 }
 
-/// What a scenario calls the sockets of each program that has several: the nth that a call of a kind made is the one that
-/// the nth step of that kind names.
-fn called(evidence: &Evidence, objects: &Objects) -> BTreeMap<ObjectId, String> {
-    let mut called = BTreeMap::new();
+/// What a scenario calls the sockets of each program that has several, by call: that which it is about, and that which it
+/// makes. The nth call of a kind is the nth step of that kind; a name goes with its descriptor from there on.
+fn called(evidence: &Evidence) -> (BTreeMap<usize, String>, BTreeMap<usize, String>) {
+    let (mut called, mut made) = (BTreeMap::new(), BTreeMap::new());
     for program in &evidence.plan.programs {
         let declared: Vec<(&str, &str)> = program.steps.iter().filter_map(|step| declares(&step.text)).collect();
         if declared.len() < 2 {
             continue;
         }
-        let of_program = |index: &usize| evidence.program_of(evidence.calls[*index].pid) == Some(program.name.as_str());
-        let calls: Vec<usize> = (0..evidence.calls.len()).filter(of_program).collect();
-        for kind in ["socket", "accept", "dup"] {
-            let names = declared.iter().filter(|(of, _)| *of == kind).map(|(_, name)| *name);
-            let made = calls.iter().filter(|index| evidence.calls[**index].name.starts_with(kind));
-            for (index, name) in made.zip(names) {
-                let object = objects.ids().find(|id| objects.get(*id).made_by == *index);
-                called.extend(object.map(|object| (object, escape(name))));
+        let of_kind = |kind: &'static str| declared.iter().filter(move |(of, _)| *of == kind).map(|(_, name)| *name);
+        let mut left: Vec<_> = ["socket", "accept", "dup"].map(|kind| (kind, of_kind(kind))).into_iter().collect();
+        let mut by_fd: BTreeMap<i64, String> = BTreeMap::new();
+        let calls = evidence.calls.iter().enumerate();
+        for (index, call) in calls.filter(|(_, call)| evidence.program_of(call.pid) == Some(&program.name)) {
+            let fd = call.fd().map(i64::from).or_else(|| polled_fd(call));
+            called.extend(fd.and_then(|fd| by_fd.get(&fd)).map(|name| (index, name.clone())));
+            let names = left.iter_mut().find(|(kind, _)| call.name.starts_with(kind));
+            let name = names.and_then(|(_, names)| names.next());
+            if let (Some(name), Some(fd)) = (name, call.value()) {
+                by_fd.insert(fd, escape(name));
+                made.insert(index, escape(name));
             }
         }
     }
-    called
+    (called, made)
+}
+
+/// The first descriptor that a poll is about.
+fn polled_fd(call: &Call) -> Option<i64> {
+    call.args.iter().find_map(|arg| match arg {
+        Arg::Poll(entries) => entries.first().map(|entry| entry.fd),
+        _ => None,
+    })
 }
 
 /// What a step makes and what it calls it: `socket listener tcp`, `accept listener as=conn`.
@@ -314,12 +371,11 @@ fn declares(step: &str) -> Option<(&'static str, &str)> {
     Some((kind, name.trim_matches('"')))
 }
 
+/// What the step `sleep` calls.
+const SLEEP: &str = "clock_nanosleep";
+
 fn is_receiving(call: &Call) -> bool {
     matches!(call.name.as_str(), "read" | "readv" | "recvfrom" | "recvmsg")
-}
-
-fn is_sending(call: &Call) -> bool {
-    matches!(call.name.as_str(), "write" | "writev" | "sendto" | "sendmsg")
 }
 
 fn received(call: &Call, which: &str) -> String {
@@ -342,13 +398,17 @@ fn not_done(call: &Call, what: &str) -> String {
 /// A socket option's name.
 fn option(call: &Call) -> Option<String> {
     match call.args.get(2)? {
-        Arg::Symbol(name) => Some(escape(name)),
+        // The number for a time of 32 bits, under which everybody knows the option (asm-generic/socket.h).
+        Arg::Symbol(name) => Some(escape(name.trim_end_matches("_OLD"))),
         Arg::Int(number) => Some(format!("option {number}")),
         _ => None,
     }
 }
 
 fn value(renderer: &Renderer<'_>, index: usize, call: &Call) -> String {
+    if let Some(linger) = call.args.get(3).and_then(linger) {
+        return linger;
+    }
     let text = call.args.get(3).map_or_else(String::new, |arg| renderer.arg(index, call, arg));
     text.trim_matches(['[', ']']).to_owned()
 }

@@ -1,6 +1,7 @@
 //! The search's beginning: how the command ended, and what to say where there is nothing to search for.
 
 use super::case::Case;
+use super::declared::gone;
 use super::happenings::What;
 use super::network::plain;
 use super::next::next;
@@ -23,7 +24,19 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-            let found = end_of(&case, command, t_ns, &mut Trail::default());
+            let found = gone(&case, command, t_ns).or_else(|| end_of(&case, command, t_ns, &mut Trail::default()));
+            // A socket program does what it was told to; that something came or that it had slept long enough ends it no
+            // more than any other of its steps.
+            let is_step = |found: &EndedBy| match &found.mechanism {
+                Mechanism::Data => true,
+                Mechanism::Wait(call) => call.ends_with("nanosleep"),
+                _ => false,
+            };
+            let is_made = evidence.plan.command.program.is_some() && evidence.end.how == Ending::Exit(0);
+            let found = found.filter(|found| !(is_made && is_step(found)));
+            if is_made && found.is_none() {
+                return all_made(&case, command, t_ns);
+            }
             found.map_or_else(|| by_itself(&case, command, t_ns), |found| marked(found, t_ns))
         }
     }
@@ -52,6 +65,15 @@ fn at_the_deadline(case: &Case<'_>, t_ns: i64) -> EndedBy {
     found.armed_for_ns = Some(armed_ns);
     found.evidence = waiting.map(EvidenceRef::Call).into_iter().collect();
     found.next = waiting.and_then(|index| next(case, &case.objects.waited_for(index), t_ns));
+    found
+}
+
+/// A socket program made all its steps.
+fn all_made(case: &Case<'_>, command: u32, t_ns: i64) -> EndedBy {
+    let who = case.process(command);
+    let words = format!("{who} made all its steps, each with the result that was expected");
+    let mut found = plain(Party::Tool, Mechanism::Exit, who, t_ns, words);
+    found.evidence = case.evidence.command().map(|(index, _)| EvidenceRef::Process(index)).into_iter().collect();
     found
 }
 
