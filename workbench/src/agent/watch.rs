@@ -240,7 +240,7 @@ impl Watch {
         }
         self.take()?;
         self.sampling.turn()?;
-        self.programs.turn(self.sampling.samples());
+        self.programs.turn(self.sampling.samples(), self.sampling.destroyed());
         Ok(())
     }
 
