@@ -106,9 +106,10 @@ impl<'a> Data<'a> {
         phase.data = is_data.then(|| (to_server, flight.arrived_ns.unwrap_or(i64::MAX)));
         phase.bytes += u64::from(bytes);
         let fate = self.names.fate(&flight.fate);
-        // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, and so may one that
-        // socket programs had to wait for.
-        let is_claim = is_claim && (is_data || flight.fate != Fate::Arrived || late_ns.is_some());
+        // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, unless only the end cut
+        // it short, and so may one that socket programs had to wait for.
+        let is_answered = matches!(flight.fate, Fate::Arrived | Fate::InFlight);
+        let is_claim = is_claim && (is_data || !is_answered || late_ns.is_some());
         let silence = phase.silence_ns.filter(|_| is_data).map(|gap_ns| Wait { gap_ns, timer: None });
         let (number, wait) = (phase.number, late_ns.map(delayed_ack).or(silence));
         let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, fate, is_claim };

@@ -1,5 +1,6 @@
 //! Evidence to one ordered story: names instead of addresses, roles instead of ports, pids and sequence numbers.
 
+mod bounds;
 mod build;
 mod calls;
 mod cast;
@@ -43,6 +44,7 @@ mod tcp_labels;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod windows;
 
 pub use build::{build, build_from};
 pub use calls::neighbour_wait_ns;
@@ -52,7 +54,7 @@ pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
 pub use flights::flights;
 pub use flows::Flows;
 pub use index::Index;
-pub use names::{Names, fate};
+pub use names::{IN_FLIGHT, Names, fate};
 pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns};
 pub use render::duration;
 pub use sockets::Sockets;

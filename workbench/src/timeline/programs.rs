@@ -5,16 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{self, asked, is_sending, linger};
 use super::escape::escape;
-use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::event::{Event, EventKind, EvidenceRef, Timer, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::index::Index;
 use super::names::Names;
-use super::objects::{Kind, Name, ObjectId, Objects};
+use super::objects::{Kind, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
 use super::render::Renderer;
+use super::retries::Retries;
 use super::sockets::Sockets;
+use super::tcp_flags::{self, RST};
 use super::waits::Waits;
 use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
@@ -90,6 +93,14 @@ impl<'a> Programs<'a> {
         by_process.into_values().flatten().flat_map(folded).map(|told| self.place(told)).collect()
     }
 
+    /// How long a call took, where a timer ended it or somebody noticed.
+    fn waited(&self, index: usize, call: &Call, took_ns: i64) -> Option<Wait> {
+        let timer = self.timer(index, call);
+        // Since when before zero somebody had been waiting is chance.
+        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
+        is_told.then_some(Wait { gap_ns: took_ns, timer })
+    }
+
     /// Whether a transfer goes on with those before.
     fn goes_on(&self, run: &[Told], told: &Told) -> bool {
         let (Some(last), Some((what, _))) = (run.last(), &told.moved) else { return false };
@@ -103,10 +114,8 @@ impl<'a> Programs<'a> {
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
         let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll" | SLEEP) || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
-        let timer = if is_return { self.timer(index, call) } else { None };
-        // Since when before zero somebody had been waiting is chance.
-        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
-        let wait = (is_return && is_told).then_some(Wait { gap_ns: took_ns, timer });
+        let wait =
+            if is_return { self.timed_out(index, call).or_else(|| self.waited(index, call, took_ns)) } else { None };
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),
@@ -117,18 +126,43 @@ impl<'a> Programs<'a> {
         Some(Told { calls: vec![index], text, moved, is_return, wait })
     }
 
+    /// The kernel gave up a connection, and this call says so: since when, and after which of its timers. Without
+    /// TCP_USER_TIMEOUT that is the last of many, and the wait is counted from what was sent before it.
+    fn timed_out(&self, index: usize, call: &Call) -> Option<Wait> {
+        let (until_ns, host) = (call.exit_ns.filter(|_| call.error() == Some("ETIMEDOUT"))?, self.names.host(call.pid));
+        let object = self.objects.first_of(index)?;
+        let flow = self.sockets.connections.iter().position(|connection| connection.object == object);
+        let flow = self.flows.of_connection(flow?)?;
+        let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
+        let is_sent = |f: &&Flight| f.from == host && f.t_ns() <= until_ns && tcp_flags::of(f) & RST == 0;
+        let sent: Vec<&Flight> = about.filter(is_sent).collect();
+        let wait = |since_ns: i64, name: &str, armed_ns: Option<u64>| {
+            let timer = armed_ns.map(|armed_ns| Timer { name: name.into(), class: TimerClass::Wheel, armed_ns });
+            Some(Wait { gap_ns: until_ns - since_ns, timer })
+        };
+        let option = |name| self.objects.get(object).options.at(name, index).map(|(value, _)| value);
+        let again = sent.iter().rposition(|flight| flight.retransmission > 0);
+        let new = again.and_then(|again| sent[..again].iter().rfind(|flight| flight.retransmission == 0));
+        if let (Some(ms), Some(new)) = (option(Name::UserTimeout), new) {
+            return wait(new.t_ns(), "TCP_USER_TIMEOUT", Some(ms.saturating_mul(1_000_000)));
+        }
+        let last_ns = sent.last()?.t_ns();
+        if let Some(again) = again {
+            let retries = Retries::of(self.evidence, host);
+            let gap_ns = until_ns - sent[again].t_ns();
+            let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns);
+            return wait(sent[again].t_ns(), "RTO", armed_ns);
+        }
+        let interval_ns = option(Name::KeepInterval).map(|s| s.saturating_mul(1_000_000_000));
+        wait(last_ns, "keepalive", interval_ns.filter(|_| option(Name::Keepalive).is_some_and(|on| on > 0)))
+    }
+
     /// What ended a wait that ran out.
-    fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
+    pub(super) fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
         if let Some(expired) = self.waits.waited(call.tid, index).flatten() {
             return Some(expired.timer.clone());
         }
-        let option = match call.error()? {
-            "EAGAIN" | "EINPROGRESS" if is_sending(call) => (Name::SendTimeout, "SO_SNDTIMEO"),
-            "EAGAIN" => (Name::ReceiveTimeout, "SO_RCVTIMEO"),
-            _ => return None,
-        };
-        let set = self.objects.get(self.objects.first_of(index)?).options.at(option.0, index);
-        set.map(|(armed_ns, _)| Timer { name: option.1.into(), class: TimerClass::Wheel, armed_ns })
+        bounds::ran_out(self.objects, index, call)
     }
 
     /// The call in words, if it is one that a scenario declares.
@@ -158,7 +192,10 @@ impl<'a> Programs<'a> {
             _ if is_receiving(call) && self.is_socket(index) => return Some(received(call, &which)),
             _ if is_sending(call) && self.is_socket(index) => {
                 return Some(match call.value() {
-                    Some(sent) => format!("send{which} {}", bytes(sent)),
+                    Some(sent) => match asked(call).filter(|asked| *asked > sent) {
+                        Some(asked) => format!("send{which} {} of {}", bytes(sent), bytes(asked)),
+                        None => format!("send{which} {}", bytes(sent)),
+                    },
                     None => not_done(call, &format!("send{which}")),
                 });
             }
@@ -341,10 +378,6 @@ fn is_receiving(call: &Call) -> bool {
     matches!(call.name.as_str(), "read" | "readv" | "recvfrom" | "recvmsg")
 }
 
-fn is_sending(call: &Call) -> bool {
-    matches!(call.name.as_str(), "write" | "writev" | "sendto" | "sendmsg")
-}
-
 fn received(call: &Call, which: &str) -> String {
     match call.value() {
         Some(0) => format!("recv{which} 0 bytes: end of stream"),
@@ -373,6 +406,9 @@ fn option(call: &Call) -> Option<String> {
 }
 
 fn value(renderer: &Renderer<'_>, index: usize, call: &Call) -> String {
+    if let Some(linger) = call.args.get(3).and_then(linger) {
+        return linger;
+    }
     let text = call.args.get(3).map_or_else(String::new, |arg| renderer.arg(index, call, arg));
     text.trim_matches(['[', ']']).to_owned()
 }

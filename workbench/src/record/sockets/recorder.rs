@@ -92,11 +92,6 @@ impl SocketRecorder {
         })
     }
 
-    /// The samples so far, in order.
-    pub fn samples(&self) -> &[SocketSample] {
-        &self.samples
-    }
-
     /// Those that were destroyed so far, in order.
     pub fn destroyed(&self) -> &[DestroyedSocket] {
         &self.destroyed
@@ -153,6 +148,11 @@ impl SocketRecorder {
         let sockets = self.samples[first..].iter_mut().flat_map(|sample| &mut sample.sockets);
         self.owners.name(&mut sockets.collect::<Vec<_>>());
         Ok(&self.samples[first..])
+    }
+
+    /// The samples so far, in order.
+    pub fn samples(&self) -> &[SocketSample] {
+        &self.samples
     }
 
     /// Reads the counters that changes are counted from.
