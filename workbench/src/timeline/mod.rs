@@ -34,6 +34,7 @@ mod order;
 mod packets;
 mod phases;
 mod probes;
+mod program_names;
 mod programs;
 mod render;
 mod retries;

@@ -39,6 +39,8 @@ struct Seen<'a> {
     expired: BTreeMap<(&'a str, usize), u32>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
+    /// Directions of flows in which a reset arrived, by link.
+    reset: BTreeSet<(&'a str, usize, bool)>,
     /// Flows in which a peer's packet came too late for anybody.
     late: BTreeSet<usize>,
     /// Hosts whose neighbours know them, by link.
@@ -150,13 +152,16 @@ impl<'a> Packets<'a> {
         };
         let text = format!("{name} {} {}{count}", direction(to_server), self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
+        // What was sent before the first reset came is answered by another one: how much that is, is chance.
+        let arrives = has(RST) && flight.fate == Fate::Arrived;
+        let is_repeated = arrives && !seen.reset.insert((&flight.link, flow, to_server));
         let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
         let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
         // A socket program's FIN and its peer's are what its scenario is about.
         let is_ignored = connection
             .filter(|_| !self.is_of_program(index))
             .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
-        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_ignored))
+        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
     }
 
     /// A question to a peer that says nothing. Where the persist timer explains the gap, it is named.

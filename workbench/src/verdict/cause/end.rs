@@ -34,6 +34,11 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
                 _ if t_ns.saturating_sub(found.fired_at_ns) > SOON_NS => true,
                 Mechanism::Data => true,
                 Mechanism::Wait(call) => call.ends_with("nanosleep"),
+                // Its own shutdown(2) ends a stream as well.
+                Mechanism::Fin => evidence.calls.iter().any(|call| {
+                    let has_ended = call.has_symbol("SHUT_RD") || call.has_symbol("SHUT_RDWR");
+                    call.pid == command && call.name == "shutdown" && has_ended && call.error().is_none()
+                }),
                 _ => false,
             };
             let is_made = evidence.plan.command.program.is_some() && evidence.end.how == Ending::Exit(0);
