@@ -3,14 +3,15 @@
 //! The process has one thread and one poll loop; in virtual time nothing in it ticks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::errno::Errno;
 
+use super::daemons::{self, Daemons};
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
-use super::{Job, Outcome, Refused, Unsupported, clock, guest, jiffies, tools, world};
+use super::{Job, NotReady, Outcome, Refused, Unsupported, clock, files, guest, jiffies, tools, world};
 use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
@@ -21,7 +22,7 @@ use crate::record::sockets::{SocketError, SocketRecorder};
 use crate::record::syscalls::TraceError;
 
 /// Where programs are looked up, unless the scenario says otherwise.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long a virtual machine is left alone before its command is let go.
 const SETTLING_NS: i64 = 1_000_000_000;
@@ -37,6 +38,7 @@ pub fn execute(job: &Job) -> Outcome {
             let is_scenario_fault = kernel.starts_with("EINVAL") || kernel.starts_with("ERANGE");
             Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin: *origin })
         }
+        Err(Stop::NotReady(not_ready)) => Outcome::NotReady(*not_ready),
         Err(stop) => Outcome::Broken(stop.to_string()),
     }
 }
@@ -59,6 +61,9 @@ pub enum Stop {
     /// The system-call recorder.
     #[error("cannot trace the command: {0}")]
     Trace(#[from] TraceError),
+    /// A daemon.
+    #[error("{}: {}", .0.what, .0.happened)]
+    NotReady(Box<NotReady>),
     /// Anything else.
     #[error("cannot {0}: {1}")]
     Os(&'static str, std::io::Error),
@@ -73,8 +78,11 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let plan = &job.plan;
     let stdin = Stdin::open(&plan.command.stdin).map_err(os("open the command's standard input"))?;
     world::prepare(plan)?;
-    let env = environment(plan);
+    let env: Vec<(String, String)> = environment(&plan.command.env).into_iter().collect();
+    files::make(Path::new(world::HOME), &plan.command.files)?;
+    daemons::make_files(plan)?;
     has_tools(plan, &env)?;
+    daemons::have_programs(plan)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
     let lab = Lab::build_watched(plan, |hosts| {
@@ -82,9 +90,10 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     })?;
     world::seal()?;
     let (captures, sockets) = opening.expect("a lab shows its hosts");
-    let mut sockets = sockets?;
+    let (captures, mut sockets) = (captures?.wait()?, sockets?);
+    let daemons = Daemons::start(plan, &lab)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
-    let recorders = Recorders { captures: captures?.wait()?, sockets };
+    let recorders = Recorders { captures, sockets, daemons };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
@@ -101,7 +110,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         plan: plan.clone(),
         setup,
         sysctls,
-        tools: tools::versions(&programs(&seen.processes), &[&asked, &known_tools], &env),
+        tools: tools::versions(&programs(plan, &seen.processes), &[&asked, &known_tools], &env),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,
@@ -113,7 +122,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         counters: seen.sockets.counters,
         rule_counters: lab.rule_counters()?,
         faults: Vec::new(),
-        daemons: Vec::new(),
+        daemons: seen.daemons,
         steps: Vec::new(),
         output: seen.output,
         end: seen.end,
@@ -200,13 +209,14 @@ fn has_tools(plan: &Plan, env: &[(String, String)]) -> Result<(), LabError> {
     Ok(())
 }
 
-/// The programs that ran, in the order of their start.
-fn programs(processes: &[Process]) -> Vec<String> {
-    processes.iter().filter_map(|process| process.argv.first().cloned()).collect()
+/// The programs that ran: daemons, then those of the command in the order of their start.
+fn programs(plan: &Plan, processes: &[Process]) -> Vec<String> {
+    let daemons = plan.daemons.iter().map(|daemon| daemon.argv[0].clone());
+    daemons.chain(processes.iter().filter_map(|process| process.argv.first().cloned())).collect()
 }
 
-/// A clean environment: nothing of the user's, no proxies, one language.
-fn environment(plan: &Plan) -> Vec<(String, String)> {
+/// A clean environment, nothing of the user's, no proxies, one language; with what is added to it.
+pub(super) fn environment(added: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let clean = [
         ("HOME", world::HOME),
         ("LANG", "C.UTF-8"),
@@ -217,12 +227,9 @@ fn environment(plan: &Plan) -> Vec<(String, String)> {
         ("TZ", "UTC"),
         ("USER", "root"),
     ];
-    let mut env: Vec<(String, String)> = clean
-        .into_iter()
-        .filter(|(name, _)| !plan.command.env.contains_key(*name))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    env.extend(plan.command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let mut env: BTreeMap<String, String> =
+        clean.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    env.extend(added.clone());
     env
 }
 

@@ -1,7 +1,10 @@
 //! Inside the lab: plan in, evidence out. The same code is process 1 of a host lab and init of a virtual one.
 
 mod clock;
+mod companion;
+mod daemons;
 mod execute;
+mod files;
 mod guest;
 mod heartbeat;
 mod isolation;
@@ -17,4 +20,4 @@ pub use execute::execute;
 pub use guest::{FOLDER_FD, JOB_FILE, KNOWN_TOOLS_FILE, OUTCOME_FILE, init};
 pub use isolation::{IsolationError, enter};
 pub use jiffies::read as read_jiffies;
-pub use message::{Guest, Job, Outcome, Refused, Unsupported};
+pub use message::{Guest, Job, NotReady, Outcome, Refused, Unsupported};

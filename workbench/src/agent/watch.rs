@@ -9,11 +9,12 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::clock::{self, RealtimeOffsets, monotonic_ns};
+use super::daemons::Daemons;
 use super::execute::{Stop, os};
 use super::heartbeat::Heartbeat;
 use super::sampling::Sampling;
 use super::stdio::{Stdin, Stream, output};
-use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal};
+use crate::evidence::{Call, CaptureLoss, DaemonRecord, End, Ending, Lateness, Output, Packet, Process, Signal};
 use crate::record::packets::Capture;
 use crate::record::sockets::{Recorded, SocketRecorder};
 use crate::record::syscalls::{TraceEvent, TracedCommand, Tracer};
@@ -30,6 +31,7 @@ pub struct Watch {
     tracer: Tracer,
     captures: Vec<Capture>,
     sampling: Sampling,
+    daemons: Daemons,
     /// Kept open for as long as the command may read.
     _stdin: Option<OwnedFd>,
     stdout: Stream,
@@ -59,6 +61,8 @@ pub struct Seen {
     pub capture_loss: Vec<CaptureLoss>,
     /// TCP sockets and counters.
     pub sockets: Recorded,
+    /// Daemons.
+    pub daemons: Vec<DaemonRecord>,
     /// What the recorders could not see, in words.
     pub blind_spots: Vec<String>,
     /// Output.
@@ -79,6 +83,8 @@ pub struct Recorders {
     pub captures: Vec<Capture>,
     /// TCP sockets and counters.
     pub sockets: SocketRecorder,
+    /// Daemons, which are ready.
+    pub daemons: Daemons,
 }
 
 /// What is watched.
@@ -124,6 +130,7 @@ impl Watch {
             tracer,
             captures: recorders.captures,
             sampling: Sampling::new(recorders.sockets),
+            daemons: recorders.daemons,
             _stdin: command.stdin.held_open,
             stdout,
             stderr,
@@ -186,7 +193,8 @@ impl Watch {
             .chain([self.stdout.as_fd(), self.stderr.as_fd()])
             .flatten()
             .chain(self.captures.iter().map(Capture::as_fd))
-            .chain(self.sampling.descriptors());
+            .chain(self.sampling.descriptors())
+            .chain(self.daemons.descriptors());
         let mut fds: Vec<PollFd<'_>> = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match ppoll(&mut fds, timeout, None) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -203,6 +211,7 @@ impl Watch {
         }
         self.stdout.drain().map_err(os("read the command's output"))?;
         self.stderr.drain().map_err(os("read the command's output"))?;
+        self.daemons.take()?;
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.hear().map_err(os("hear the heartbeat"))?;
         }
@@ -300,6 +309,7 @@ impl Watch {
             packets,
             capture_loss,
             sockets: self.sampling.finish(zero_ns),
+            daemons: self.daemons.finish(zero_ns),
             blind_spots: self.blind_spots,
             output: output(self.stdout, self.stderr),
             end: End { t_ns: t_ns - zero_ns, how },

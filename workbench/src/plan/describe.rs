@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::describe_daemon;
 use super::differs::DiffersPlan;
 use super::model::{
     CommandPlan, Expectations, HostPlan, LinkEnd, LinkPlan, Plan, RequirementKind, RoutePlan, RouteTarget, RulePlan,
@@ -21,6 +22,7 @@ impl Plan {
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(link_text));
         section(&mut text, "Hosts", self.hosts.iter().map(host_text));
+        section(&mut text, "Daemons", self.daemons.iter().map(describe_daemon::daemon_text));
         section(&mut text, "Command", std::iter::once(command_text(&self.command)));
         let memory = format!("{} MiB, in virtual time", self.memory_bytes >> 20);
         section(&mut text, "Memory of the machine", std::iter::once(memory));
@@ -128,7 +130,7 @@ fn mac_text(mac: [u8; 6]) -> String {
     mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
-fn place_text(line: usize) -> String {
+pub(super) fn place_text(line: usize) -> String {
     format!("(line {line})")
 }
 
@@ -238,6 +240,9 @@ fn command_text(command: &CommandPlan) -> String {
         StdinPlan::Text(content) => format!("is a text of {} bytes, then end of file", content.len()),
         StdinPlan::File(path) => format!("is the file {}, then end of file", shell_word(path)),
     };
+    for file in &command.files {
+        let _ = writeln!(text, "  {}", describe_daemon::file_text(file));
+    }
     let _ = writeln!(text, "  standard input {stdin}");
     match command.deadline_ns {
         Some(ns) => writeln!(text, "  ended after {} if it has not ended by itself", format_duration(ns)),
@@ -248,7 +253,7 @@ fn command_text(command: &CommandPlan) -> String {
 }
 
 /// A word as a shell would have to be given it; control characters are escaped, so that none reaches a terminal.
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     if word.contains(char::is_control) {
         return format!("$'{}'", word.escape_debug());

@@ -2,7 +2,9 @@
 
 mod baseline;
 mod build;
+mod daemon;
 mod describe;
+mod describe_daemon;
 mod differs;
 mod etc_files;
 mod model;
@@ -13,6 +15,7 @@ mod routing;
 mod tests;
 
 pub use build::build;
+pub use daemon::{DaemonPlan, FileContent, FilePlan, PreparePlan, Ready};
 pub use differs::{DiffersPlan, KernelRange};
 pub use model::{
     Cause, CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,

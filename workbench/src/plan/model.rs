@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::daemon::{DaemonPlan, FilePlan};
 use super::differs::DiffersPlan;
 use super::program::ProgramPlan;
 pub use crate::scenario::{
@@ -64,6 +65,9 @@ pub struct Plan {
     /// Socket programs that take part, in the order of the scenario; the command's own among them where it is one.
     #[serde(default)]
     pub programs: Vec<ProgramPlan>,
+    /// Daemons, in the order of their start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub daemons: Vec<DaemonPlan>,
     /// What the scenario itself claims.
     pub expect: Expectations,
     /// From which kernels on it goes otherwise, in the order of the scenario.
@@ -248,6 +252,9 @@ pub struct CommandPlan {
     pub program: Option<String>,
     /// Added to the clean environment.
     pub env: BTreeMap<String, String>,
+    /// What it finds in its working directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FilePlan>,
     /// Descriptor 0.
     pub stdin: StdinPlan,
     /// After this long the command is killed and the outcome is "nothing yet". `None`: as long as it takes.

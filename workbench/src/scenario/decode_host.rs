@@ -3,6 +3,7 @@
 use kdl::KdlNode;
 
 use super::address::{address, mac, network, prefix_or_address};
+use super::daemon;
 use super::error::{Problem, quoted};
 use super::fields::{Fields, unknown_node};
 use super::model::{Destination, Host, Neighbour, Party, Route, RouteTo, Sysctl};
@@ -10,7 +11,7 @@ use super::rule;
 use super::span::Spanned;
 use super::value::{Reading, Value};
 
-const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour"];
+const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour", "daemon"];
 
 /// Names that mean something else where a host's name may stand.
 const RESERVED: &[&str] = &[
@@ -40,12 +41,14 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
         rules: Vec::new(),
         routes: Vec::new(),
         neighbours: Vec::new(),
+        daemons: Vec::new(),
     };
     for child in fields.children() {
         match child.name().value() {
             "sysctl" => host.sysctls.extend(sysctl(child, fields.problems())),
             "drop" | "reject" => host.rules.extend(rule::in_host(child, is_router, fields.problems())),
             "route" => host.routes.extend(route(child, fields.problems())),
+            "daemon" => host.daemons.extend(daemon::daemon(child, fields.problems())),
             "neighbour" => host.neighbours.extend(neighbour(child, fields.problems())),
             _ => {
                 let problem = unknown_node(child, &format!("a {}", fields.node_name()), NODES);

@@ -4,6 +4,7 @@ mod address;
 mod addresses;
 mod cause;
 mod check;
+mod daemon;
 mod decode;
 mod decode_host;
 mod decode_link;
@@ -30,6 +31,7 @@ mod words;
 
 pub use address::{Family, Prefix};
 pub use cause::{Cause, SocketState};
+pub use daemon::{Daemon, File, FileContent, Prepare, Ready};
 pub use error::Diagnostics;
 pub use fault::{
     Chance, Distribution, Hook, LossModel, Netem, PortRange, Protocol, Rate, RejectWith, RuleAction, RuleMatch, Slot,

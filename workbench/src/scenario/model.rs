@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
+use super::daemon::{Daemon, File};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
 use super::source::SourceFile;
 use super::span::Spanned;
@@ -60,6 +61,8 @@ pub struct Host {
     pub routes: Vec<Route>,
     /// Its pinned neighbours, in order.
     pub neighbours: Vec<Neighbour>,
+    /// Its daemons, in the order of their start.
+    pub daemons: Vec<Daemon>,
 }
 
 /// `sysctl NAME VALUE or=OTHER if-present=#true`.
@@ -269,6 +272,8 @@ pub struct Run {
     pub argv: Vec<String>,
     /// Added to the environment.
     pub env: Vec<(Spanned<String>, String)>,
+    /// What it finds in its working directory.
+    pub files: Vec<File>,
     /// Standard input.
     pub stdin: Stdin,
     /// When it is ended, if it has not ended itself. `None`: never.

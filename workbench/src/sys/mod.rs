@@ -11,5 +11,6 @@ pub mod pidfd;
 pub mod ptrace;
 pub mod random;
 pub mod seccomp;
+pub mod session;
 pub mod shared_pages;
 pub mod times;
