@@ -297,6 +297,7 @@ fn plan(argv: Vec<String>) -> Plan {
     };
     Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".into(),
         file: "scenarios/syn-retries-0.kdl".into(),
@@ -314,6 +315,7 @@ fn plan(argv: Vec<String>) -> Plan {
             env: BTreeMap::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            files: Vec::new(),
             has_default_deadline: false,
             is_horizon: false,
             origin: Origin::default(),

@@ -33,6 +33,7 @@ pub fn routed() -> Evidence {
 fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
     let plan = Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "hand-made".to_owned(),
         file: "hand-made.kdl".to_owned(),
@@ -50,6 +51,7 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
             env: Default::default(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            files: Vec::new(),
             has_default_deadline: false,
             is_horizon: false,
             origin: Origin::default(),

@@ -28,6 +28,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
     let argv = ["curl", "--connect-timeout", "999", "http://server/"].map(str::to_owned).to_vec();
     let plan = Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".to_owned(),
         file: "scenarios/syn-retries-0.kdl".to_owned(),
@@ -45,6 +46,7 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
             env: BTreeMap::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            files: Vec::new(),
             has_default_deadline: false,
             is_horizon: false,
             origin: Origin::default(),
