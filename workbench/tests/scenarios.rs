@@ -23,7 +23,8 @@ pub fn trials() -> Vec<Trial> {
     ];
     trials.push(virtual_trial("scenario_timeline_and_verdict_name_the_same_deadline", same_deadlines));
     for file in scenarios() {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let below = file.strip_prefix(root().join("scenarios")).unwrap_or(&file).with_extension("");
+        let name = below.to_string_lossy().replace('/', "::");
         let also = file.clone();
         trials.push(Trial::ignorable_test(format!("scenario_{name}_agrees_in_virtual_time"), move || {
             virtual_engine().map_or_else(|why| Ok(Completion::ignored_with(why)), |run| agrees(run, &also))
@@ -40,13 +41,24 @@ pub fn trials() -> Vec<Trial> {
 /// Whether a scenario has the tag `quick`. One that cannot be read fails a trial of its own.
 fn is_quick(file: &Path) -> bool {
     let Ok(source) = SourceFile::read(file) else { return false };
-    workbench::scenario::parse(&source).is_ok_and(|scenario| scenario.tags.iter().any(|tag| tag.value == "quick"))
+    workbench::scenario::parse(&source)
+        .is_ok_and(|all| all.iter().flat_map(|scenario| &scenario.tags).any(|tag| tag.value == "quick"))
 }
 
+/// The scenarios in the folder and below it, without the parts that they use.
 fn scenarios() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("scenarios")).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> =
-        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "kdl")).collect();
+    let mut files = Vec::new();
+    let mut folders = vec![root().join("scenarios")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            match path.is_dir() {
+                true if path.ends_with("common") => {}
+                true => folders.push(path),
+                false if path.extension().is_some_and(|extension| extension == "kdl") => files.push(path),
+                false => {}
+            }
+        }
+    }
     files.sort();
     files
 }

@@ -307,6 +307,8 @@ fn plan() -> Plan {
         file: "oracle.kdl".to_owned(),
         about: None,
         run: "oracle".to_owned(),
+        sweep: Vec::new(),
+        template: None,
         requires: Vec::new(),
         hosts: vec![host("client"), host("server")],
         links: vec![LinkPlan {

@@ -6,6 +6,7 @@ use super::files::{find, plan_file};
 use super::terminal::{Terminal, say, say_line};
 use crate::cli::Format;
 use crate::exit_code;
+use crate::plan::Plan;
 use crate::scenario::{self, SourceFile};
 
 /// Validates files; prints a line for each that is right and all problems of each that is not.
@@ -18,8 +19,8 @@ pub fn check(paths: &[PathBuf], terminal: Terminal) -> u8 {
     for file in files {
         match plan_file(&file) {
             Ok(planned) => {
-                let runs: Vec<&str> = planned.plans.iter().map(|p| p.run.as_str()).collect();
-                say_line(&format!("{}: ok, {} ({})", file.display(), count(runs.len(), "run"), runs.join(", ")));
+                let runs = count(planned.plans.len(), "run");
+                say_line(&format!("{}: ok, {runs} ({})", file.display(), names(&planned.plans)));
             }
             Err(diagnostics) => {
                 terminal.complain(&diagnostics);
@@ -28,6 +29,23 @@ pub fn check(paths: &[PathBuf], terminal: Terminal) -> u8 {
         }
     }
     code
+}
+
+/// The names of the runs; those that a sweep repeats once, with how often.
+fn names(plans: &[Plan]) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for plan in plans {
+        let name = plan.template.as_deref().unwrap_or(&plan.run);
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, times)) => *times += 1,
+            None => names.push((name, 1)),
+        }
+    }
+    let once = |(name, times): &(&str, usize)| match times {
+        1 => (*name).to_owned(),
+        times => format!("{name} {times} times"),
+    };
+    names.iter().map(once).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints what would be built.
@@ -41,7 +59,7 @@ pub fn plan(file: &Path, format: Format, terminal: Terminal) -> u8 {
     };
     match format {
         Format::Text => {
-            let texts: Vec<String> = planned.plans.iter().map(crate::plan::Plan::describe).collect();
+            let texts: Vec<String> = planned.plans.iter().map(Plan::describe).collect();
             say(&texts.join("\n"));
         }
         Format::Json => match serde_json::to_string_pretty(&planned.plans) {

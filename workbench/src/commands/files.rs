@@ -7,8 +7,8 @@ use crate::scenario::{self, Diagnostics, Scenario, SourceFile};
 
 /// A scenario with its plans, one for each run.
 pub struct Planned {
-    /// What it says.
-    pub scenario: Scenario,
+    /// What it says, for each combination of its sweeps' values.
+    pub instances: Vec<Scenario>,
     /// What is to be done.
     pub plans: Vec<Plan>,
 }
@@ -16,7 +16,8 @@ pub struct Planned {
 impl Planned {
     /// Whether the scenario has one of `tags`, or `tags` is empty.
     pub fn has_any_tag(&self, tags: &[String]) -> bool {
-        tags.is_empty() || self.scenario.tags.iter().any(|tag| tags.contains(&tag.value))
+        let mut all = self.instances.iter().flat_map(|instance| &instance.tags);
+        tags.is_empty() || all.any(|tag| tags.contains(&tag.value))
     }
 }
 
@@ -39,7 +40,11 @@ pub enum FilesError {
     },
 }
 
-/// The scenario files of `paths`: files as they are, folders searched for `*.kdl`, sorted, each file once.
+/// A folder of this name holds parts that scenarios use, not scenarios.
+const PARTS_FOLDER: &str = "common";
+
+/// The scenario files of `paths`: files as they are, folders searched for `*.kdl`, sorted, each file once. Inside a folder,
+/// those called `common` are passed over.
 ///
 /// # Errors
 ///
@@ -71,7 +76,7 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         // Links are not followed into folders: a link upwards would never end.
         if entry.file_type().map_err(unreadable)?.is_dir() {
-            if !is_hidden {
+            if !is_hidden && entry.file_name() != PARTS_FOLDER {
                 search(&entry.path(), found)?;
             }
         } else if entry.path().extension().is_some_and(|e| e == "kdl") {
@@ -88,7 +93,24 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
 /// All problems of the file.
 pub fn plan_file(path: &Path) -> Result<Planned, Diagnostics> {
     let source = SourceFile::read(path)?;
-    let scenario = scenario::parse(&source)?;
-    let plans = plan::build(&scenario);
-    Ok(Planned { scenario, plans })
+    let instances = scenario::parse(&source)?;
+    let plans = plan::build(&instances);
+    Ok(Planned { instances, plans })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_passes_over_parts_and_a_part_that_is_named_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let part = folder.path().join("tools/common/part.kdl");
+        std::fs::create_dir_all(part.parent().expect("a parent")).expect("made");
+        for file in [&part, &folder.path().join("tools/a.kdl")] {
+            std::fs::write(file, "namespace client\n").expect("written");
+        }
+        assert_eq!(find(&[folder.path().to_owned()]).expect("found"), [folder.path().join("tools/a.kdl")]);
+        assert_eq!(find(std::slice::from_ref(&part)).expect("found"), [part]);
+    }
 }

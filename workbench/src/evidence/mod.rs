@@ -10,6 +10,7 @@ mod model;
 mod packet;
 mod process;
 mod ring;
+mod roots;
 mod socket;
 mod steps;
 mod tcp_info;

@@ -37,7 +37,8 @@ pub struct Evidence {
     pub calls: Vec<Call>,
     /// Signals delivered to the command's processes, in order.
     pub signals: Vec<Signal>,
-    /// The command's processes, in the order of their start. The first is the command itself.
+    /// Processes of the command and of socket programs, in the order of their start: [`Evidence::command`] is the first
+    /// of the command's.
     pub processes: Vec<Process>,
     /// Packets at every end of every link and on `lo`, in the order of their stamps.
     pub packets: Vec<Packet>,

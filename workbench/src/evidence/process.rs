@@ -1,15 +1,15 @@
-//! The command's processes and threads, and the signals they got.
+//! Processes and threads of the command and of socket programs, and the signals they got.
 
 use serde::{Deserialize, Serialize};
 
-/// One thread of the command's process tree. A process is the thread whose `tid` equals its `pid`.
+/// One thread of the command's process tree, or of a socket program. A process is the thread whose `tid` equals its `pid`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Process id in the lab.
     pub pid: u32,
     /// Thread id in the lab.
     pub tid: u32,
-    /// Who made it; 0 for the command itself.
+    /// Who made it; 0 for the command itself and for socket programs.
     pub parent_tid: u32,
     /// The socket program that it carries out, where it does; `None` for the command and what that starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,12 +9,12 @@ use super::differs::DiffersPlan;
 use super::etc_files::etc_files;
 use super::model::{
     CommandPlan, Expectations, Expected, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, NetemPlan, Origin,
-    PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SysctlPlan,
+    PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SweepPlan, SysctlPlan,
 };
 use super::origin::{by_rule, origin};
 use super::routing;
 use crate::scenario::{
-    Differs, End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin,
+    Differs, End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin, SweepValue,
 };
 
 /// Ethernet's own MTU, for links that state none.
@@ -23,8 +23,12 @@ const DEFAULT_MTU: u32 = 1500;
 /// Enough for a kernel and a few small programs; a database needs more.
 const DEFAULT_MEMORY_BYTES: u64 = 128 << 20;
 
-/// One plan for each run of a scenario, in the order of the file.
-pub fn build(scenario: &Scenario) -> Vec<Plan> {
+/// One plan for each run of a scenario's instances, in their order.
+pub fn build(instances: &[Scenario]) -> Vec<Plan> {
+    instances.iter().flat_map(of_instance).collect()
+}
+
+fn of_instance(scenario: &Scenario) -> Vec<Plan> {
     let hosts: Vec<HostPlan> = scenario.hosts.iter().map(|host| host_plan(scenario, host)).collect();
     let links: Vec<LinkPlan> =
         (0..).zip(&scenario.links).map(|(index, link)| link_plan(scenario, index, link)).collect();
@@ -34,6 +38,8 @@ pub fn build(scenario: &Scenario) -> Vec<Plan> {
         file: scenario.source.name.clone(),
         about: scenario.about.as_ref().map(|about| about.value.clone()),
         run: run.name.value.clone(),
+        sweep: scenario.sweep.iter().map(sweep_plan).collect(),
+        template: run.template.clone(),
         requires: scenario.requires.iter().map(|requires| requirement(scenario, requires)).collect(),
         hosts: hosts.clone(),
         links: links.clone(),
@@ -54,6 +60,10 @@ fn memory_bytes(scenario: &Scenario, run: &Run) -> u64 {
     let given = scenario.memory_bytes.as_ref().map(|memory| memory.value);
     let files_bytes = daemon::files_bytes(scenario, run);
     given.unwrap_or_else(|| (DEFAULT_MEMORY_BYTES + 4 * files_bytes).next_multiple_of(1 << 20))
+}
+
+fn sweep_plan(value: &SweepValue) -> SweepPlan {
+    SweepPlan { name: value.name.clone(), value: value.value.clone() }
 }
 
 fn requirement(scenario: &Scenario, requires: &Spanned<Requires>) -> Requirement {

@@ -7,27 +7,29 @@ use std::net::IpAddr;
 use super::describe_daemon;
 use super::differs::DiffersPlan;
 use super::model::{
-    CommandPlan, Expectations, HostPlan, LinkEnd, LinkPlan, Plan, RequirementKind, RoutePlan, RouteTarget, RulePlan,
-    StdinPlan, SysctlPlan,
+    CommandPlan, Expectations, HostPlan, LinkEnd, LinkPlan, Origin, Plan, RequirementKind, RoutePlan, RouteTarget,
+    RulePlan, StdinPlan, SysctlPlan,
 };
 use crate::scenario::{Hook, format_duration};
 
 impl Plan {
     /// The whole plan as text of at most 120 columns, as far as names and commands allow.
     pub fn describe(&self) -> String {
+        let file = self.file.as_str();
         let mut text = format!("{} / {}\n", self.scenario, self.run);
         if let Some(about) = &self.about {
             paragraphs(about).into_iter().for_each(|paragraph| section(&mut text, "", std::iter::once(paragraph)));
         }
+        section(&mut text, "Sweep", self.sweep.iter().map(|swept| format!("{} is {}", swept.name, swept.value)));
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
-        section(&mut text, "Links", self.links.iter().map(link_text));
-        section(&mut text, "Hosts", self.hosts.iter().map(host_text));
-        section(&mut text, "Daemons", self.daemons.iter().map(describe_daemon::daemon_text));
+        section(&mut text, "Links", self.links.iter().map(|it| link_text(file, it)));
+        section(&mut text, "Hosts", self.hosts.iter().map(|it| host_text(file, it)));
+        section(&mut text, "Daemons", self.daemons.iter().map(|it| describe_daemon::daemon_text(file, it)));
         section(&mut text, "Command", std::iter::once(command_text(&self.command)));
         let memory = format!("{} MiB, in virtual time", self.memory_bytes >> 20);
         section(&mut text, "Memory of the machine", std::iter::once(memory));
         section(&mut text, "Expected", expectation_texts(&self.expect).into_iter());
-        section(&mut text, "Differs by kernel", self.differs.iter().map(differs_text));
+        section(&mut text, "Differs by kernel", self.differs.iter().map(|it| differs_text(file, it)));
         section(
             &mut text,
             "/etc/hosts",
@@ -88,7 +90,7 @@ fn requirement_text(what: &RequirementKind) -> String {
     }
 }
 
-fn link_text(link: &LinkPlan) -> String {
+fn link_text(file: &str, link: &LinkPlan) -> String {
     let mut text = format!("{}, MTU {}", link.name, link.mtu);
     if link.delay_ns > 0 {
         let _ = write!(text, ", {} each way", format_duration(link.delay_ns));
@@ -98,12 +100,12 @@ fn link_text(link: &LinkPlan) -> String {
     }
     text.push('\n');
     for end in &link.ends {
-        text.push_str(&end_text(end));
+        text.push_str(&end_text(file, end));
     }
     text
 }
 
-fn end_text(end: &LinkEnd) -> String {
+fn end_text(file: &str, end: &LinkEnd) -> String {
     let addresses: Vec<String> = end.addresses.iter().map(|(address, len)| format!("{address}/{len}")).collect();
     let place = format!("{} {}", end.host, end.interface);
     let mut text = format!("  {place:<20} {:<20} {}", addresses.join(" "), mac_text(end.mac));
@@ -118,10 +120,11 @@ fn end_text(end: &LinkEnd) -> String {
         text.push_str("    learns its neighbours by asking\n");
     }
     if let Some(netem) = &end.netem {
-        let _ = writeln!(text, "    sends through {}  {}", netem.origin.text, place_text(netem.origin.line));
+        let _ = writeln!(text, "    sends through {}  {}", netem.origin.text, place_text(file, &netem.origin));
     }
     for rule in &end.drops {
-        let _ = writeln!(text, "    loses on the wire: {}  {} [{}]", rule.text, place_text(rule.origin.line), rule.id);
+        let _ =
+            writeln!(text, "    loses on the wire: {}  {} [{}]", rule.text, place_text(file, &rule.origin), rule.id);
     }
     text
 }
@@ -130,24 +133,28 @@ fn mac_text(mac: [u8; 6]) -> String {
     mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
-pub(super) fn place_text(line: usize) -> String {
-    format!("(line {line})")
+/// The line that says it, and its file where that is one that the scenario uses.
+pub(super) fn place_text(file: &str, origin: &Origin) -> String {
+    match origin.file == file {
+        true => format!("(line {})", origin.line),
+        false => format!("({}:{})", origin.file, origin.line),
+    }
 }
 
-fn host_text(host: &HostPlan) -> String {
+fn host_text(file: &str, host: &HostPlan) -> String {
     let mut text = host.name.clone();
     if host.is_router {
         text.push_str(", a router");
     }
     text.push('\n');
     for route in &host.routes {
-        let _ = writeln!(text, "  route {}", route_text(route));
+        let _ = writeln!(text, "  route {}", route_text(file, route));
     }
     for rule in &host.rules {
-        let _ = writeln!(text, "  {}", rule_text(rule));
+        let _ = writeln!(text, "  {}", rule_text(file, rule));
     }
     for sysctl in host.sysctls.iter().filter(|sysctl| sysctl.origin.line > 0) {
-        let _ = writeln!(text, "  sysctl {}  {}", sysctl_text(sysctl), place_text(sysctl.origin.line));
+        let _ = writeln!(text, "  sysctl {}  {}", sysctl_text(sysctl), place_text(file, &sysctl.origin));
     }
     text
 }
@@ -201,7 +208,7 @@ fn sysctl_text(sysctl: &SysctlPlan) -> String {
     text
 }
 
-fn route_text(route: &RoutePlan) -> String {
+fn route_text(file: &str, route: &RoutePlan) -> String {
     let is_default = route.prefix_len == 0;
     let destination = match (is_default, route.destination) {
         (true, IpAddr::V4(_)) => "default".to_owned(),
@@ -215,17 +222,17 @@ fn route_text(route: &RoutePlan) -> String {
         RouteTarget::Prohibit => "prohibited".into(),
         RouteTarget::Throw => "thrown back".into(),
     };
-    let place = if route.is_automatic { "(automatic)".to_owned() } else { place_text(route.origin.line) };
+    let place = if route.is_automatic { "(automatic)".to_owned() } else { place_text(file, &route.origin) };
     format!("{destination} {target}  {place}")
 }
 
-fn rule_text(rule: &RulePlan) -> String {
+fn rule_text(file: &str, rule: &RulePlan) -> String {
     let hook = match rule.hook {
         Some(Hook::Input) | None => "input",
         Some(Hook::Forward) => "forward",
         Some(Hook::Output) => "output",
     };
-    format!("at {hook}: {}  {} [{}]", rule.text, place_text(rule.origin.line), rule.id)
+    format!("at {hook}: {}  {} [{}]", rule.text, place_text(file, &rule.origin), rule.id)
 }
 
 fn command_text(command: &CommandPlan) -> String {
@@ -264,9 +271,9 @@ pub(super) fn shell_word(word: &str) -> String {
     }
 }
 
-fn differs_text(differs: &DiffersPlan) -> String {
+fn differs_text(file: &str, differs: &DiffersPlan) -> String {
     let since = format!("since {}:", differs.since);
-    let place = place_text(differs.origin.line);
+    let place = place_text(file, &differs.origin);
     let words = std::iter::once(since.as_str()).chain(differs.why.split_whitespace()).chain([place.as_str()]);
     wrapped(words, "  ")
 }

@@ -6,9 +6,9 @@ use super::daemon::{DaemonPlan, FileContent, FilePlan};
 use super::describe::{place_text, shell_word};
 use crate::scenario::format_duration;
 
-pub(super) fn daemon_text(daemon: &DaemonPlan) -> String {
+pub(super) fn daemon_text(file: &str, daemon: &DaemonPlan) -> String {
     let mut text =
-        format!("{} in {}: {}  {}\n", daemon.name, daemon.host, words(&daemon.argv), place_text(daemon.origin.line));
+        format!("{} in {}: {}  {}\n", daemon.name, daemon.host, words(&daemon.argv), place_text(file, &daemon.origin));
     let _ = writeln!(text, "  works in /run/{}", daemon.name);
     for (name, value) in &daemon.env {
         let _ = writeln!(text, "  with {name}={}", shell_word(value));

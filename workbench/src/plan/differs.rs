@@ -131,7 +131,7 @@ run nc in=client "nc client 80"
     }
 
     fn plans(text: &str) -> Vec<Plan> {
-        build(&parse(&SourceFile { name: "some/test.kdl".into(), text: text.into() }).expect("a scenario"))
+        build(&parse(&SourceFile::new("some/test.kdl", text)).expect("a scenario"))
     }
 
     fn plan(text: &str) -> Plan {

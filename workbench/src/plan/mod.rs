@@ -12,6 +12,8 @@ mod origin;
 mod program;
 mod routing;
 #[cfg(test)]
+mod sweep_tests;
+#[cfg(test)]
 mod tests;
 
 pub use build::build;
@@ -20,6 +22,7 @@ pub use differs::{DiffersPlan, KernelRange};
 pub use model::{
     Cause, CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
     NetemPlan, Origin, PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind,
-    RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, SocketState, StdinPlan, SysctlPlan, TcpFlagsMatch, Which,
+    RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, SocketState, StdinPlan, SweepPlan, SysctlPlan,
+    TcpFlagsMatch, Which,
 };
 pub use program::{ProgramPlan, StepPlan};

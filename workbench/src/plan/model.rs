@@ -50,6 +50,12 @@ pub struct Plan {
     pub about: Option<String>,
     /// The run's name, unique in its scenario.
     pub run: String,
+    /// The values that the scenario's sweeps have in this run, the outermost first; none for a run outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<SweepPlan>,
+    /// The run's name as the scenario has it, where a sweep made another of it: all of its runs have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// What the kernel or machine must have, beyond what the plan itself implies.
     pub requires: Vec<Requirement>,
     /// The hosts, in the order of the scenario.
@@ -73,6 +79,15 @@ pub struct Plan {
     /// From which kernels on it goes otherwise, in the order of the scenario.
     #[serde(default)]
     pub differs: Vec<DiffersPlan>,
+}
+
+/// A variable of a sweep and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepPlan {
+    /// The variable.
+    pub name: String,
+    /// The value, as it stands inside a text.
+    pub value: String,
 }
 
 /// A host: a network namespace with a name.

@@ -5,14 +5,14 @@ use miette::SourceSpan;
 use super::model::Origin;
 use crate::scenario::SourceFile;
 
-/// The place of a span: line and column from 1, and the line's text.
+/// The place of a span: its file, line and column from 1, and the line's text.
 pub(super) fn origin(source: &SourceFile, span: SourceSpan) -> Origin {
-    let text = &source.text;
-    let offset = span.offset().min(text.len());
+    let (base, name, text) = source.part_at(span.offset());
+    let offset = (span.offset() - base).min(text.len());
     let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);
     Origin {
-        file: source.name.clone(),
+        file: name.to_owned(),
         line: text[..line_start].matches('\n').count() + 1,
         column: text[line_start..offset].chars().count() + 1,
         offset,
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_place_is_told_in_lines_and_characters_from_one() {
-        let source = SourceFile { name: "x.kdl".into(), text: "a\n  é link b c // d\n".into() };
+        let source = SourceFile::new("x.kdl", "a\n  é link b c // d\n");
         let at = source.text.find("link").expect("there");
         let found = origin(&source, (at, 4).into());
         assert_eq!((found.line, found.column, found.len), (2, 5, 4));
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_file_is_a_place_too() {
-        let source = SourceFile { name: "x.kdl".into(), text: "a".into() };
+        let source = SourceFile::new("x.kdl", "a");
         assert_eq!(origin(&source, (1, 0).into()).line, 1);
         assert_eq!(origin(&source, (9, 9).into()).column, 2);
     }

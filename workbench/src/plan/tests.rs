@@ -4,7 +4,7 @@ use super::*;
 use crate::scenario::{Chance, Distribution, LossModel, Rate, Slot, SlotDistribution, SourceFile, parse};
 
 fn plans(text: &str) -> Vec<Plan> {
-    let source = SourceFile { name: "some/test.kdl".into(), text: text.into() };
+    let source = SourceFile::new("some/test.kdl", text);
     match parse(&source) {
         Ok(scenario) => build(&scenario),
         Err(diagnostics) => panic!("{:?}", diagnostics.problems()),

@@ -93,7 +93,6 @@ impl Lines<'_> {
 
     /// Entry and return are two lines: others may have happened in between.
     fn calls(&mut self) {
-        let host = self.command_host();
         let mut moments: Vec<(i64, usize, bool)> = Vec::new();
         for (index, call) in self.evidence.calls.iter().enumerate() {
             moments.push((call.entry_ns, index, true));
@@ -105,7 +104,7 @@ impl Lines<'_> {
         for (t_ns, index, is_entry) in moments {
             let call = &self.evidence.calls[index];
             let fields = if is_entry { entry(call) } else { exit(call) };
-            self.push(t_ns, Turn::Calls, index, ("calls", &host), fields);
+            self.push(t_ns, Turn::Calls, index, ("calls", self.evidence.host_of(call.pid)), fields);
         }
     }
 

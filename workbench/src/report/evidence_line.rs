@@ -17,6 +17,9 @@ pub fn place(reference: EvidenceRef) -> (&'static str, usize) {
         EvidenceRef::Process(index) => ("processes", index),
         EvidenceRef::Sample(index) => ("sockets", index),
         EvidenceRef::Destroyed(index) => ("destroyed", index),
+        EvidenceRef::Fault(index) => ("faults", index),
+        EvidenceRef::Daemon(index) => ("daemons", index),
+        EvidenceRef::Step(index) => ("steps", index),
     }
 }
 
@@ -30,6 +33,9 @@ pub fn t_ns(evidence: &Evidence, reference: EvidenceRef) -> i64 {
         EvidenceRef::Process(index) => evidence.processes.get(index).map(|p| p.end_ns.unwrap_or(p.start_ns)),
         EvidenceRef::Sample(index) => evidence.sockets.get(index).map(|sample| sample.t_ns),
         EvidenceRef::Destroyed(index) => evidence.destroyed.get(index).map(|destroyed| destroyed.t_ns),
+        EvidenceRef::Fault(index) => evidence.faults.get(index).map(|fault| fault.began_ns),
+        EvidenceRef::Daemon(index) => evidence.daemons.get(index).and_then(|d| d.end.as_ref()).map(|(t_ns, _)| *t_ns),
+        EvidenceRef::Step(index) => evidence.steps.get(index).map(|step| step.began_ns),
     };
     t_ns.unwrap_or(0)
 }
@@ -50,6 +56,11 @@ pub fn text(evidence: &Evidence, timeline: &Timeline, reference: EvidenceRef) ->
         }),
         EvidenceRef::Destroyed(index) => {
             evidence.destroyed.get(index).map(|gone| format!("{}: destroyed {}", gone.host, socket(&gone.socket)))
+        }
+        EvidenceRef::Fault(index) => evidence.faults.get(index).map(|fault| format!("fault {}", fault.id)),
+        EvidenceRef::Daemon(index) => evidence.daemons.get(index).map(|daemon| format!("daemon {}", daemon.name)),
+        EvidenceRef::Step(index) => {
+            evidence.steps.get(index).map(|step| format!("{}: step {}", step.program, step.index + 1))
         }
     };
     short(&escape(&text.unwrap_or_else(|| "no such record".into())))

@@ -3,6 +3,7 @@
 mod ended_by;
 mod event;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct RunReport {
     pub scenario: String,
     /// The run's name in its scenario.
     pub run: String,
+    /// The values that the scenario's sweeps have in this run, by variable; empty outside of sweeps.
+    pub sweep: BTreeMap<String, String>,
     /// Where it ran.
     pub engine: EngineKind,
     /// `uname -r` of where it ran; `None` if it did not.
@@ -103,6 +106,7 @@ impl RunReport {
         Self {
             scenario: plan.scenario.clone(),
             run: plan.run.clone(),
+            sweep: plan.sweep.iter().map(|swept| (swept.name.clone(), swept.value.clone())).collect(),
             engine,
             kernel: None,
             hz: None,

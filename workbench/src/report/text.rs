@@ -94,6 +94,13 @@ pub fn render_spread(
     out.push_str(&table(&rows, options));
     output(&mut out, "stdout", &evidence.output.stdout, options);
     output(&mut out, "stderr", &evidence.output.stderr, options);
+    if !verdict.findings.is_empty() || !verdict.inconclusive.is_empty() {
+        for daemon in &evidence.daemons {
+            let name = escape(&daemon.name);
+            output(&mut out, &format!("daemon {name}, stdout"), &daemon.output.stdout, options);
+            output(&mut out, &format!("daemon {name}, stderr"), &daemon.output.stderr, options);
+        }
+    }
     if evidence.output.discarded_bytes > 0 {
         let _ = writeln!(out, "  {} more bytes of output were not kept", evidence.output.discarded_bytes);
     }
@@ -198,9 +205,9 @@ impl Group<'_> {
             _ if !event.is_claim => Style::Dim,
             EventKind::Packet => Style::Cyan,
             EventKind::Signal => Style::Magenta,
-            EventKind::Setup => Style::Yellow,
+            EventKind::Setup | EventKind::Fault => Style::Yellow,
             EventKind::End => Style::Bold,
-            EventKind::Call | EventKind::Process => Style::Plain,
+            EventKind::Call | EventKind::Process | EventKind::State => Style::Plain,
         };
         let wait = event.wait.as_ref().filter(|_| self.count == 1).map_or(String::new(), |w| wait(w, range, options));
         let indent = if event.is_claim { "" } else { "  " };

@@ -1,5 +1,7 @@
 //! The nodes at the top of a file: what the scenario is about, what it needs, its hosts, links and runs.
 
+use std::sync::Arc;
+
 use kdl::{KdlDocument, KdlNode};
 
 use super::error::Problem;
@@ -10,12 +12,13 @@ use super::span::Spanned;
 use super::value::{Reading, Value};
 use super::{decode_host, decode_link, decode_run};
 
-const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run"];
+const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run", "use", "sweep"];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
-pub(super) fn scenario(source: &SourceFile, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
+pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
     let mut scenario = Scenario {
-        source: source.clone(),
+        source: Arc::clone(source),
+        sweep: Vec::new(),
         about: None,
         tags: Vec::new(),
         requires: Vec::new(),

@@ -66,6 +66,7 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
     let host = fields.required("in", || format!("name the host it runs in: {REMEDY}"), |v| v.text().map(str::to_owned));
     let deadline = fields.property("deadline", deadline);
     let mut run = Run {
+        template: None,
         name: name.unwrap_or_else(|| Spanned::new(String::new(), span)),
         host: host.unwrap_or_else(|| Spanned::new(String::new(), span)),
         argv: argv.unwrap_or_default(),

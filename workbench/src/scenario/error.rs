@@ -6,8 +6,9 @@
 use std::error::Error;
 use std::fmt;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use miette::{Diagnostic, LabeledSpan, SourceCode, SourceSpan};
 
+use super::snippets::Snippets;
 use super::source::SourceFile;
 
 /// One finding: a message, the places it is about, and a remedy.
@@ -64,6 +65,25 @@ impl Problem {
         }
     }
 
+    /// The place it is about.
+    pub(super) fn span(&self) -> Option<SourceSpan> {
+        self.span
+    }
+
+    /// The same finding with all its places further on by `by` bytes.
+    pub(super) fn shifted(mut self, by: usize) -> Self {
+        let shift = |span: SourceSpan| SourceSpan::from((span.offset() + by, span.len()));
+        self.span = self.span.map(shift);
+        self.also.iter_mut().for_each(|(span, _)| *span = shift(*span));
+        self
+    }
+
+    /// The same finding with something added to its message.
+    pub(super) fn with(mut self, more: &str) -> Self {
+        self.message += more;
+        self
+    }
+
     fn offset(&self) -> usize {
         self.span.map_or(0, |span| span.offset())
     }
@@ -95,7 +115,7 @@ impl Diagnostic for Problem {
 /// With one problem it renders as that problem; with several, as a headline and the problems below it.
 #[derive(Debug)]
 pub struct Diagnostics {
-    source: NamedSource<String>,
+    source: Snippets,
     problems: Vec<Problem>,
     headline: String,
 }
@@ -115,14 +135,19 @@ impl Diagnostics {
             }
             _ => format!("{found} problems in {}", source.name),
         };
-        // Quoted source must not steer the terminal that shows it.
-        Self { source: NamedSource::new(&source.name, inert(&source.text)), problems, headline }
+        Self { source: Snippets::of(source), problems, headline }
     }
 
     /// A problem with a file whose text could not be had, so that there is nothing to quote.
     pub(super) fn unreadable(problem: Problem) -> Self {
         let headline = problem.message.clone();
-        Self { source: NamedSource::new("", String::new()), problems: vec![problem], headline }
+        Self { source: Snippets::default(), problems: vec![problem], headline }
+    }
+
+    /// The same as a finding about another file that needs this one: no place, what is wrong and what would be right.
+    pub(super) fn without_place(self) -> Problem {
+        let help = self.problems.into_iter().next().and_then(|problem| problem.help);
+        Problem::new(self.headline).help_if(help)
     }
 
     /// The problems, in the order of the file.
@@ -166,21 +191,6 @@ impl Diagnostic for Diagnostics {
             None => Some(Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic))),
         }
     }
-}
-
-/// The text with every character that could steer a terminal replaced by one of the same length in bytes, so that
-/// spans stay right.
-fn inert(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c {
-            '\n' | '\r' | '\t' => vec![c],
-            c if c.is_control() || is_direction_mark(c) => match c.len_utf8() {
-                3 => vec![char::REPLACEMENT_CHARACTER],
-                n => vec!['?'; n],
-            },
-            c => vec![c],
-        })
-        .collect()
 }
 
 /// Unicode's invisible marks that reorder text or stand for a byte order (KDL 2.0, disallowed literal code points).

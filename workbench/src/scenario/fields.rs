@@ -15,7 +15,9 @@ use super::value::{Reading, Value};
 pub(super) fn head(node: &KdlNode) -> SourceSpan {
     let start = node.name().span().offset();
     let end = |span: SourceSpan| span.offset() + span.len();
-    let last = node.entries().last().map_or(node.name().span(), KdlEntry::span);
+    // Another node may have added to this one; what it says stands elsewhere.
+    let is_here = |span: &SourceSpan| (start..end(node.span())).contains(&span.offset());
+    let last = node.entries().iter().map(KdlEntry::span).rfind(is_here).unwrap_or(node.name().span());
     (start, end(last) - start).into()
 }
 
@@ -214,7 +216,9 @@ const PLACES: &[(&str, &str)] = &[
     ("reject", "a `namespace` or a `router`"),
     ("route", "a `namespace` or a `router`"),
     ("stdin", "a `run`"),
+    ("sweep", "the scenario's own file, at its top or inside another `sweep`"),
     ("sysctl", "a `namespace` or a `router`"),
+    ("use", "a file at its top, outside of all blocks"),
 ];
 
 /// The problem of a node that is not known where it stands.

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn formatted(text: &str) -> String {
-        format(&SourceFile { name: "test.kdl".into(), text: text.into() }).expect("KDL")
+        format(&SourceFile::new("test.kdl", text)).expect("KDL")
     }
 
     const MESSY: &str = r##"
@@ -268,7 +268,7 @@ run /- a b /-c=d {
 
     #[test]
     fn a_text_that_is_not_kdl_is_not_formatted() {
-        let source = SourceFile { name: "test.kdl".into(), text: "a {".into() };
+        let source = SourceFile::new("test.kdl", "a {");
         assert_eq!(format(&source).expect_err("refused").to_string(), "this `{` is never closed");
     }
 }

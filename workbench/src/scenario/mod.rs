@@ -4,6 +4,7 @@ mod address;
 mod addresses;
 mod cause;
 mod check;
+mod combine;
 mod daemon;
 mod decode;
 mod decode_host;
@@ -13,19 +14,25 @@ mod error;
 mod fault;
 mod fields;
 mod format;
+mod include;
 mod kernel_version;
 mod model;
 mod netem;
 mod parse;
+mod placeholder;
 mod routes;
 mod rule;
+mod snippets;
 mod source;
 mod span;
 mod structure;
 mod suggest;
+mod sweep;
 mod syntax;
 mod tokens;
+mod told;
 mod units;
+mod used;
 mod value;
 mod words;
 
@@ -41,7 +48,7 @@ pub use format::format;
 pub use kernel_version::KernelVersion;
 pub use model::{
     Absent, Address, Destination, Differs, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule,
-    Run, Scenario, Stdin, Sysctl,
+    Run, Scenario, Stdin, SweepValue, Sysctl,
 };
 pub use parse::parse;
 pub use routes::ResolvedRoute;

@@ -3,6 +3,7 @@
 //! Nothing is decided here that the text does not say, except the addresses of the links, which other values refer to.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use miette::SourceSpan;
 
@@ -12,11 +13,13 @@ use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpF
 use super::source::SourceFile;
 use super::span::Spanned;
 
-/// One file: a lab and the runs in it.
+/// One file, or one combination of the values of its sweeps: a lab and the runs in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     /// The text it was read from.
-    pub source: SourceFile,
+    pub source: Arc<SourceFile>,
+    /// The values that the file's sweeps have in it, the outermost first.
+    pub sweep: Vec<SweepValue>,
     /// What it asks and teaches.
     pub about: Option<Spanned<String>>,
     /// `quick`, `slow`, and whatever else its author sorts by.
@@ -31,6 +34,15 @@ pub struct Scenario {
     pub links: Vec<Link>,
     /// The runs, in the order of the file.
     pub runs: Vec<Run>,
+}
+
+/// A variable of a sweep and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepValue {
+    /// The variable.
+    pub name: String,
+    /// The value, as it stands inside a text.
+    pub value: String,
 }
 
 /// Something the machine must have.
@@ -266,6 +278,8 @@ pub struct Absent {
 pub struct Run {
     /// Its name.
     pub name: Spanned<String>,
+    /// The name as the file has it, where a sweep made another of it.
+    pub template: Option<String>,
     /// The host it runs in.
     pub host: Spanned<String>,
     /// Program and arguments.

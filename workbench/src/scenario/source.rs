@@ -1,4 +1,5 @@
-//! A scenario's file, read into memory. Only what can be a scenario gets past: a small file of UTF-8 text.
+//! A scenario's file and the files it uses, read into memory. Only what can be a scenario gets past: small files of UTF-8
+//! text. What they say is not looked at here, except for which files they use (`used`).
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -6,27 +7,63 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::error::{Diagnostics, Problem};
+use super::used;
 
-/// The text of a scenario and the name it goes by in messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The text of a scenario and the name it goes by in messages, with the files it uses.
+///
+/// All of them share one space of offsets, so that a span says in which file it is: the scenario's own text begins at 0,
+/// each used one behind the last, with one offset between them that belongs to the end of the earlier.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFile {
     /// The file, as named on the command line.
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The files it uses, directly or through others, in the order in which they were met.
+    pub(super) used: Vec<UsedFile>,
+    /// Why a `use` gave no file, each at its place.
+    pub(super) refused: Vec<Problem>,
+}
+
+/// A file that a scenario uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UsedFile {
+    /// Its name: that of the file that uses it, with the last part replaced by what `use` says.
+    pub(super) name: String,
+    /// Its text.
+    pub(super) text: String,
+    /// Where it begins among the offsets of the scenario.
+    pub(super) base: usize,
 }
 
 impl SourceFile {
     /// The largest file that is read: 1 MiB. The largest scenario worth reading has a hundredth of it.
     pub const LIMIT_BYTES: u64 = 1 << 20;
 
-    /// Reads a file.
+    /// A text that was not read from a file. It uses nothing, until it is told to read what it uses.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), ..Self::default() }
+    }
+
+    /// Reads a file and those it uses. Why one of these cannot be used is told by `parse`, with all else that is wrong.
     ///
     /// # Errors
     ///
     /// The file is missing, a directory, not readable, larger than [`Self::LIMIT_BYTES`] (told without reading it), or
     /// not UTF-8.
     pub fn read(path: &Path) -> Result<Self, Diagnostics> {
+        Ok(Self::read_alone(path)?.with_used_files())
+    }
+
+    /// Reads the files that the text uses, which are named relative to this one.
+    #[must_use]
+    pub fn with_used_files(mut self) -> Self {
+        used::read(&mut self);
+        self
+    }
+
+    /// Reads one file, whatever it uses.
+    pub(super) fn read_alone(path: &Path) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
         let failed = |e: std::io::Error| Diagnostics::unreadable(cannot_read(&name, &e));
         // A FIFO that nobody writes to would never open.
@@ -48,7 +85,19 @@ impl SourceFile {
             return Err(Diagnostics::unreadable(too_large(&name, None)));
         }
         let text = String::from_utf8(bytes).map_err(|e| not_utf8(&name, &e))?;
-        Ok(Self { name, text })
+        Ok(Self::new(name, text))
+    }
+
+    /// Each file with the offset at which it begins and its name, the scenario's own first.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (usize, &str, &str)> {
+        let used = self.used.iter().map(|file| (file.base, file.name.as_str(), file.text.as_str()));
+        std::iter::once((0, self.name.as_str(), self.text.as_str())).chain(used)
+    }
+
+    /// The file in which an offset lies: where it begins, its name and its text.
+    pub fn part_at(&self, offset: usize) -> (usize, &str, &str) {
+        let last = self.parts().filter(|(base, ..)| *base <= offset).last();
+        last.unwrap_or((0, &self.name, &self.text))
     }
 
     /// The scenario's name: the file's stem, `syn-retries-0` for `scenarios/syn-retries-0.kdl`.
@@ -81,7 +130,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostics {
         .at((at, char::REPLACEMENT_CHARACTER.len_utf8()).into())
         .label(format!("0x{byte:02x} cannot stand here"))
         .help("save the file as UTF-8; `iconv -f latin1 -t utf-8` converts it if it was written as Latin-1");
-    Diagnostics::new(&SourceFile { name: name.to_owned(), text }, vec![problem])
+    Diagnostics::new(&SourceFile::new(name, text), vec![problem])
 }
 
 #[cfg(test)]

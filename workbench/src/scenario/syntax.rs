@@ -14,25 +14,31 @@ use super::tokens::{Kind, Token, is_disallowed, tokens};
 /// Braces and comments nested deeper are refused. The language needs three levels; the parser's stack holds fifty.
 const NESTING_LIMIT: usize = 16;
 
-/// Parses the text of a scenario as KDL 2.0.
+/// Parses the text of a scenario's own file as KDL 2.0.
 pub(super) fn document(source: &SourceFile) -> Result<KdlDocument, Diagnostics> {
-    let refused = |problems| Diagnostics::new(source, problems);
-    let tokens = checked_tokens(source)?;
-    KdlDocument::parse_v2(&source.text)
-        .map_err(|e| refused(e.diagnostics.iter().map(|found| explain(found, &tokens)).collect()))
+    parse(&source.text).map_err(|problems| Diagnostics::new(source, problems))
 }
 
-/// The tokens of a text that a recursive parser can be given.
+/// The tokens of a scenario's own file, which a recursive parser can be given.
 pub(super) fn checked_tokens(source: &SourceFile) -> Result<Vec<Token<'_>>, Diagnostics> {
-    let refused = |problems| Diagnostics::new(source, problems);
-    let mut problems: Vec<Problem> = disallowed_characters(&source.text);
+    check(&source.text).map_err(|problems| Diagnostics::new(source, problems))
+}
+
+/// Parses a text as KDL 2.0; places are counted from its beginning.
+pub(super) fn parse(text: &str) -> Result<KdlDocument, Vec<Problem>> {
+    let tokens = check(text)?;
+    KdlDocument::parse_v2(text).map_err(|e| e.diagnostics.iter().map(|found| explain(found, &tokens)).collect())
+}
+
+fn check(text: &str) -> Result<Vec<Token<'_>>, Vec<Problem>> {
+    let mut problems: Vec<Problem> = disallowed_characters(text);
     if !problems.is_empty() {
-        return Err(refused(problems));
+        return Err(problems);
     }
-    let tokens = tokens(&source.text, NESTING_LIMIT).map_err(|problem| refused(vec![problem]))?;
+    let tokens = tokens(text, NESTING_LIMIT).map_err(|problem| vec![problem])?;
     problems.extend(structure::problems(&tokens, NESTING_LIMIT));
     problems.extend(words(&tokens));
-    if problems.is_empty() { Ok(tokens) } else { Err(refused(problems)) }
+    if problems.is_empty() { Ok(tokens) } else { Err(problems) }
 }
 
 fn disallowed_characters(text: &str) -> Vec<Problem> {
@@ -184,7 +190,7 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        let source = SourceFile { name: "test.kdl".into(), text: text.into() };
+        let source = SourceFile::new("test.kdl", text);
         document(&source).err().map_or(Vec::new(), |e| e.problems().iter().map(ToString::to_string).collect())
     }
 

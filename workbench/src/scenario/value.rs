@@ -25,9 +25,18 @@ impl<'a> Value<'a> {
         Self { entry }
     }
 
+    /// The value, whatever it is.
+    pub(super) fn raw(self) -> &'a KdlValue {
+        self.entry.value()
+    }
+
     /// Where the value stands, without the name of its property.
     pub(super) fn span(self) -> SourceSpan {
         let whole = self.entry.span();
+        // An argument is all value; and where a sweep filled in a property's, the span begins behind its name.
+        if self.entry.name().is_none_or(|name| name.span().offset() < whole.offset()) {
+            return whole;
+        }
         let len = self.entry.format().map_or(whole.len(), |format| format.value_repr.len()).min(whole.len());
         (whole.offset() + whole.len() - len, len).into()
     }
@@ -173,7 +182,8 @@ impl<'a> Value<'a> {
     pub(super) fn span_of(self, part: std::ops::Range<usize>) -> SourceSpan {
         let span = self.span();
         match self.entry.value() {
-            KdlValue::String(text) if self.spelling() == format!("\"{text}\"") => {
+            // A value that a sweep filled in is not as long as its place.
+            KdlValue::String(text) if text.len() + 2 == span.len() && self.spelling() == format!("\"{text}\"") => {
                 (span.offset() + 1 + part.start, part.len()).into()
             }
             _ => span,

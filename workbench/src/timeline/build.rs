@@ -1,6 +1,7 @@
 //! Evidence to timeline: gathers the events of every recorder and puts them in order.
 
 use super::calls::Calls;
+use super::cast;
 use super::ends;
 use super::event::Timeline;
 use super::flight::Flight;
@@ -8,6 +9,8 @@ use super::flights::flights;
 use super::index::Index;
 use super::order::in_order;
 use super::packets::Packets;
+use super::programs::Programs;
+use super::states::States;
 use super::waits::Waits;
 use crate::evidence::Evidence;
 
@@ -18,13 +21,19 @@ pub fn build(evidence: &Evidence) -> Timeline {
 
 /// The story of a run whose packets have been paired.
 pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
-    let Index { names, objects, sockets, flows } = &Index::new(evidence, flights);
+    let index = &Index::new(evidence, flights);
+    let Index { names, objects, sockets, flows } = index;
     let waits = &Waits::new(evidence, objects);
-    let calls = Calls { evidence, flights, names, sockets, flows, waits }.events();
+    let programs = &Programs::new(evidence, flights, index, waits);
+    let calls = Calls { evidence, flights, names, sockets, flows, waits, programs }.events();
     let packets = Packets { evidence, flights, names, sockets, flows, waits }.events();
     let mut placed = ends::setup(evidence);
     placed.extend(ends::processes(evidence, names));
     placed.extend(calls);
+    placed.extend(programs.events());
+    placed.extend(States { evidence, names, flows }.events());
+    placed.extend(cast::daemons(evidence));
+    placed.extend(cast::faults(evidence));
     placed.extend(packets);
     placed.extend(ends::signals(evidence, names, sockets));
     placed.push(ends::end(evidence, waits, &placed));

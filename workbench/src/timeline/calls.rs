@@ -9,6 +9,7 @@ use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed, anchor_of_return};
 use super::packets::answer_arrived_ns;
+use super::programs::Programs;
 use super::render::Renderer;
 use super::retries::Retries;
 use super::sockets::{How, Outcome, Sockets};
@@ -24,6 +25,7 @@ pub(super) struct Calls<'a> {
     pub sockets: &'a Sockets,
     pub flows: &'a Flows,
     pub waits: &'a Waits<'a>,
+    pub programs: &'a Programs<'a>,
 }
 
 impl Calls<'_> {
@@ -32,6 +34,7 @@ impl Calls<'_> {
         for (index, call) in self.evidence.calls.iter().enumerate() {
             match self.sockets.begun_by(index) {
                 Some(connection) => placed.extend(self.connection(connection)),
+                None if self.programs.tells(index) => {}
                 None => placed.push(self.detail(index, call)),
             }
         }
@@ -59,7 +62,8 @@ impl Calls<'_> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
         let label = self.flows.label(number);
-        let is_claim = !asks_for_names(&connection.remote);
+        // After the command's end a companion's calls are chance.
+        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.evidence.end.t_ns;
         let before = self.waits.before(call.tid, call.entry_ns).and_then(|chain| chain.sleep());
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
         if let Some(how) = self.at_once(number, call) {
@@ -70,7 +74,10 @@ impl Calls<'_> {
             _ => entry(format!("connect to {label}")),
         }];
         events.extend(connection.outcome.as_ref().map(|outcome| self.outcome(number, outcome, is_claim)));
-        events.extend(self.gave_up(number, is_claim));
+        // A socket program declares its waits itself.
+        if !self.names.is_program(call.pid) {
+            events.extend(self.gave_up(number, is_claim));
+        }
         events
     }
 
@@ -98,7 +105,7 @@ impl Calls<'_> {
     /// The kernel's timer that ended a connect, if one did.
     fn connect_timer(&self, number: usize, call: &Call, outcome: &Outcome) -> Option<Timer> {
         let How::Failed(Some(errno)) = &outcome.how else { return None };
-        let host = self.evidence.plan.command.host.as_str();
+        let host = self.names.host(call.pid);
         let during = |f: &&Flight| f.from == host && (call.entry_ns..=outcome.t_ns).contains(&f.t_ns());
         let sent = || self.flights.iter().filter(during);
         let flow = self.flows.of_connection(number);
@@ -150,9 +157,9 @@ impl Calls<'_> {
     fn at_once(&self, number: usize, call: &Call) -> Option<&How> {
         let connection = &self.sockets.connections[number];
         let outcome = connection.outcome.as_ref().filter(|outcome| outcome.call == connection.call)?;
-        let host = &self.evidence.plan.command.host;
+        let host = self.names.host(call.pid);
         let during = call.entry_ns..=outcome.t_ns;
-        let asks = |f: &Flight| f.from == *host && is_neighbour_question(f) && during.contains(&f.t_ns());
+        let asks = |f: &Flight| f.from == host && is_neighbour_question(f) && during.contains(&f.t_ns());
         let is_local = match &outcome.how {
             How::Failed(Some(errno)) => errno != "ETIMEDOUT" && !self.flights.iter().any(asks),
             How::Failed(None) | How::Interrupted => false,
@@ -173,7 +180,7 @@ impl Calls<'_> {
         let call = &self.evidence.calls[index];
         let event = Event {
             t_ns,
-            at: self.evidence.plan.command.host.clone(),
+            at: self.names.host(call.pid).to_owned(),
             kind: EventKind::Call,
             text: format!("{}{text}", self.names.speaker(call.pid)),
             wait,

@@ -10,6 +10,7 @@ use super::flight::{Content, Fate, Flight};
 use super::flows::Flows;
 use super::names::Names;
 use super::packets::{at, is_copy, sightings};
+use super::programs::bytes as exact;
 
 /// A silence this long ends a run of data. Above what delayed acknowledgments (200 ms) and a busy machine make, and
 /// beside the lengths that scenarios like to use.
@@ -118,8 +119,11 @@ impl<'a> Data<'a> {
                 (true, true) => "data",
                 (true, false) => "datagram",
             };
-            let size =
-                if key.is_data && key.fate.is_empty() { format!(", {}", size(run.bytes)) } else { String::new() };
+            let size = match key.is_data && key.fate.is_empty() {
+                true if flow.is_of_program => format!(", {}", exact(i64::try_from(run.bytes).unwrap_or(i64::MAX))),
+                true => format!(", {}", size(run.bytes)),
+                false => String::new(),
+            };
             let text = format!("{what} {direction} {}{size}{}", flow.label, key.fate);
             let wait = run.gap_ns.filter(|_| key.is_data).map(|gap_ns| Wait { gap_ns, timer: None });
             let (t_ns, at, is_claim, evidence) = (run.t_ns, run.at, key.is_claim, run.evidence);

@@ -42,17 +42,23 @@ fn refusal(note: &SetupNote) -> String {
 /// Processes beside the command: when they began and how they ended. Threads are their process.
 pub(super) fn processes(evidence: &Evidence, names: &Names<'_>) -> Vec<Placed> {
     let mut placed = Vec::new();
+    // Its end is the run's.
+    let command = evidence.command().map(|(index, _)| index);
     let processes = evidence.processes.iter().enumerate().filter(|(_, process)| process.tid == process.pid);
     for (index, process) in processes {
         let name = names.process(process.pid);
+        // A companion that ends otherwise than well is news; at the run's end it is killed.
+        let is_companion = names.is_program(process.pid) && command != Some(index);
+        let is_bad =
+            is_companion && process.exit_code != Some(0) && process.end_ns.is_some_and(|t| t < evidence.end.t_ns);
         let mut add = |t_ns: i64, cause: Cause, text: String| {
             let event = Event {
                 t_ns,
-                at: evidence.plan.command.host.clone(),
+                at: names.host(process.pid).to_owned(),
                 kind: EventKind::Process,
                 text,
                 wait: None,
-                is_claim: false,
+                is_claim: is_bad && cause == Cause::ProcessEnd,
                 evidence: vec![EvidenceRef::Process(index)],
             };
             placed.push(Placed {
@@ -64,8 +70,7 @@ pub(super) fn processes(evidence: &Evidence, names: &Names<'_>) -> Vec<Placed> {
             });
         };
         add(process.start_ns, Cause::Start, format!("{name}: started"));
-        // The first process's end is the command's.
-        let end_ns = process.end_ns.filter(|_| index > 0);
+        let end_ns = process.end_ns.filter(|_| command != Some(index));
         match (end_ns, process.exit_code, &process.killed_by) {
             (Some(t_ns), _, Some(signal)) => add(t_ns, Cause::ProcessEnd, format!("{name}: killed by {signal}")),
             (Some(t_ns), Some(code), None) => add(t_ns, Cause::ProcessEnd, format!("{name}: exit {code}")),
@@ -83,11 +88,11 @@ pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets)
         let wait = before_signal(evidence, signal);
         let event = Event {
             t_ns: signal.t_ns,
-            at: evidence.plan.command.host.clone(),
+            at: names.host(signal.pid).to_owned(),
             kind: EventKind::Signal,
             text: format!("{}{}", names.speaker(signal.pid), origin(signal, wait.as_ref(), names)),
             wait,
-            is_claim: !signal.is_housekeeping(),
+            is_claim: !signal.is_housekeeping() || (names.is_program(signal.pid) && signal.name == "SIGPIPE"),
             evidence: vec![EvidenceRef::Signal(index)],
         };
         let begun = evidence.calls.partition_point(|call| call.entry_ns <= signal.t_ns);
@@ -131,7 +136,7 @@ pub(super) fn end(evidence: &Evidence, waits: &Waits<'_>, placed: &[Placed]) -> 
         text,
         wait,
         is_claim: true,
-        evidence: if evidence.processes.is_empty() { Vec::new() } else { vec![EvidenceRef::Process(0)] },
+        evidence: evidence.command().map(|(index, _)| EvidenceRef::Process(index)).into_iter().collect(),
     };
     Placed { anchor_ns: t_ns, turn: usize::MAX, cause: Cause::End, seq: 0, event }
 }
@@ -146,8 +151,15 @@ fn horizon(ns: u64) -> String {
 }
 
 fn own_wait(evidence: &Evidence, waits: &Waits<'_>, placed: &[Placed]) -> Option<Wait> {
-    let command = evidence.processes.first()?;
+    let (_, command) = evidence.command()?;
     let chain = waits.before(command.tid, evidence.end.t_ns)?;
-    let is_told = |p: &Placed| p.event.is_claim && p.event.wait.is_some() && p.event.t_ns >= chain.last.until_ns;
+    let is_companions = |p: &Placed| match p.event.evidence.first() {
+        Some(EvidenceRef::Call(index)) => !evidence.is_of_command(evidence.calls[*index].pid),
+        _ => p.event.kind == EventKind::State,
+    };
+    let is_told = |p: &Placed| {
+        let is_later = p.event.is_claim && p.event.wait.is_some() && p.event.t_ns >= chain.last.until_ns;
+        is_later && !is_companions(p)
+    };
     if placed.iter().any(is_told) { None } else { chain.notable() }
 }

@@ -38,8 +38,12 @@ pub enum EventKind {
     Packet,
     /// A signal.
     Signal,
-    /// A process started or ended.
+    /// A process or a daemon started or ended.
     Process,
+    /// A fault with a cause began or healed.
+    Fault,
+    /// A socket of a socket program came to a state in which it stayed.
+    State,
     /// The command's end.
     End,
 }
@@ -96,4 +100,10 @@ pub enum EvidenceRef {
     Sample(usize),
     /// Index into `Evidence::destroyed`.
     Destroyed(usize),
+    /// Index into `Evidence::faults`.
+    Fault(usize),
+    /// Index into `Evidence::daemons`.
+    Daemon(usize),
+    /// Index into `Evidence::steps`.
+    Step(usize),
 }

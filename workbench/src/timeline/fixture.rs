@@ -303,6 +303,8 @@ fn plan(argv: Vec<String>) -> Plan {
         file: "scenarios/syn-retries-0.kdl".into(),
         about: None,
         run: argv[0].clone(),
+        sweep: Vec::new(),
+        template: None,
         requires: Vec::new(),
         memory_bytes: 0,
         hosts: vec![host("client", Vec::new()), host("server", vec![drop_rule()])],

@@ -30,8 +30,8 @@ pub fn routed() -> Evidence {
     )
 }
 
-fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
-    let plan = Plan {
+fn plan(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Plan {
+    Plan {
         programs: Vec::new(),
         daemons: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
@@ -39,6 +39,8 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
         file: "hand-made.kdl".to_owned(),
         about: None,
         run: "test".to_owned(),
+        sweep: Vec::new(),
+        template: None,
         requires: Vec::new(),
         memory_bytes: 0,
         hosts,
@@ -58,7 +60,11 @@ fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
         },
         expect: Expectations::default(),
         differs: Vec::new(),
-    };
+    }
+}
+
+fn evidence(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Evidence {
+    let plan = plan(hosts, links);
     Evidence {
         blind_spots: Vec::new(),
         format_version: EVIDENCE_FORMAT_VERSION,

@@ -34,6 +34,8 @@ pub struct Flow {
     pub connection: Option<usize>,
     /// TCP, else UDP.
     pub is_tcp: bool,
+    /// A socket program began it.
+    pub is_of_program: bool,
 }
 
 /// All flows of a run.
@@ -140,7 +142,15 @@ fn collect(flights: &[Flight], names: &Names<'_>) -> (Vec<Flow>, BTreeMap<Ends, 
             };
             let (client, server) = if is_answer { (to, from) } else { (from, to) };
             let label = names.place(server.ip(), server.port());
-            flows.push(Flow { server, client, first_ns: flight.t_ns(), label, connection: None, is_tcp });
+            flows.push(Flow {
+                server,
+                client,
+                first_ns: flight.t_ns(),
+                label,
+                connection: None,
+                is_tcp,
+                is_of_program: false,
+            });
             flows.len() - 1
         });
     }
@@ -149,20 +159,21 @@ fn collect(flights: &[Flight], names: &Names<'_>) -> (Vec<Flow>, BTreeMap<Ends, 
 
 /// Each connection's flow: the first one to that place that appears between this `connect` and the next one there.
 fn pair(evidence: &Evidence, flows: &mut [Flow], sockets: &Sockets, names: &Names<'_>) -> Vec<Option<usize>> {
-    let host = evidence.plan.command.host.as_str();
+    let host = |connection: usize| names.host(evidence.calls[sockets.connections[connection].call].pid);
     let entry = |connection: usize| evidence.calls[sockets.connections[connection].call].entry_ns;
     let mut paired = Vec::with_capacity(sockets.connections.len());
     for (number, connection) in sockets.connections.iter().enumerate() {
         let next_there = (number + 1..sockets.connections.len())
-            .find(|later| sockets.connections[*later].remote == connection.remote)
+            .find(|later| sockets.connections[*later].remote == connection.remote && host(*later) == host(number))
             .map_or(i64::MAX, entry);
         let flow = flows.iter().position(|flow| {
-            let is_ours = names.owner(flow.client.ip()).is_none_or(|owner| owner == host);
+            let is_ours = names.owner(flow.client.ip()).is_none_or(|owner| owner == host(number));
             let is_there = connection.remote.inet() == Some(flow.server) && flow.is_tcp && is_ours;
             is_there && flow.connection.is_none() && (entry(number)..=next_there).contains(&flow.first_ns)
         });
         if let Some(flow) = flow {
             flows[flow].connection = Some(number);
+            flows[flow].is_of_program = names.is_program(evidence.calls[connection.call].pid);
         }
         paired.push(flow);
     }

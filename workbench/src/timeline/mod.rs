@@ -2,6 +2,7 @@
 
 mod build;
 mod calls;
+mod cast;
 mod data;
 mod decode;
 mod decode_dns;
@@ -31,9 +32,11 @@ pub mod objects;
 mod order;
 mod packets;
 mod phases;
+mod programs;
 mod render;
 mod retries;
 mod sockets;
+mod states;
 pub mod tcp_flags;
 mod tcp_labels;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Everything here comes from the plan and from what ran, nothing from the order of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::escape::escape;
@@ -16,19 +16,27 @@ pub struct Names<'a> {
     owners: BTreeMap<IpAddr, &'a str>,
     plan: &'a Plan,
     processes: BTreeMap<u32, String>,
-    command_pid: u32,
+    /// By process: what a line about it begins with.
+    speakers: BTreeMap<u32, String>,
+    hosts: BTreeMap<u32, &'a str>,
+    programs: BTreeSet<u32>,
+    command_host: &'a str,
 }
 
 impl<'a> Names<'a> {
     /// The names of a run.
     pub fn new(evidence: &'a Evidence) -> Self {
         let plan = &evidence.plan;
+        let processes = process_names(evidence);
         Self {
             addresses: address_names(plan),
             owners: ends(plan).map(|end| (end.address, end.host)).collect(),
             plan,
-            processes: process_names(evidence),
-            command_pid: evidence.processes.first().map_or(0, |p| p.pid),
+            speakers: speakers(evidence, &processes),
+            processes,
+            hosts: evidence.processes.iter().map(|p| (p.pid, evidence.host_of(p.pid))).collect(),
+            programs: evidence.processes.iter().filter(|p| p.program.is_some()).map(|p| p.pid).collect(),
+            command_host: &plan.command.host,
         }
     }
 
@@ -56,9 +64,20 @@ impl<'a> Names<'a> {
         self.processes.get(&pid).map_or("outside", String::as_str)
     }
 
-    /// What a line about this process begins with: nothing for the command itself, `curl: ` for any other.
-    pub fn speaker(&self, pid: u32) -> String {
-        if pid == self.command_pid { String::new() } else { format!("{}: ", self.process(pid)) }
+    /// What a line about this process begins with: nothing for the command itself and for a socket program that is alone
+    /// in its host, `curl: ` for any other.
+    pub fn speaker(&self, pid: u32) -> &str {
+        self.speakers.get(&pid).map_or("outside: ", String::as_str)
+    }
+
+    /// Whether a process carries out a socket program.
+    pub fn is_program(&self, pid: u32) -> bool {
+        self.programs.contains(&pid)
+    }
+
+    /// The host in which a process runs.
+    pub fn host(&self, pid: u32) -> &'a str {
+        self.hosts.get(&pid).copied().unwrap_or(self.command_host)
     }
 
     /// What became of a packet, as the end of a line: empty if it arrived.
@@ -144,13 +163,31 @@ fn ends_names(plan: &Plan) -> BTreeMap<IpAddr, String> {
         .collect()
 }
 
-/// The program's base name; the second process of one name is `curl[2]`. Threads are their process.
+fn speakers(evidence: &Evidence, names: &BTreeMap<u32, String>) -> BTreeMap<u32, String> {
+    let command = evidence.command().map_or(0, |(_, process)| process.pid);
+    let plan = &evidence.plan;
+    let is_beside = |program: &&str| plan.command.program.as_deref() != Some(*program);
+    let companions: Vec<&str> = plan.programs.iter().map(|program| program.name.as_str()).filter(is_beside).collect();
+    let is_alone = |program: &str| {
+        let host = evidence.host_of_program(program);
+        let there = companions.iter().filter(|other| evidence.host_of_program(other) == host).count();
+        there == 1 && host != plan.command.host
+    };
+    let speaker = |pid: u32, name: &str| match evidence.program_of(pid) {
+        _ if pid == command => String::new(),
+        Some(program) if is_alone(program) => String::new(),
+        _ => format!("{name}: "),
+    };
+    names.iter().map(|(pid, name)| (*pid, speaker(*pid, name))).collect()
+}
+
+/// The program's base name, a socket program's own; the second process of one name is `curl[2]`. Threads are their process.
 fn process_names(evidence: &Evidence) -> BTreeMap<u32, String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut names = BTreeMap::new();
     for process in evidence.processes.iter().filter(|p| p.tid == p.pid) {
-        let program = process.argv.first().map_or("process", |path| path.rsplit('/').next().unwrap_or(path));
-        let program = escape(program);
+        let executed = process.argv.first().map_or("process", |path| path.rsplit('/').next().unwrap_or(path));
+        let program = escape(process.program.as_deref().unwrap_or(executed));
         let count = seen.entry(program.clone()).or_default();
         *count += 1;
         names.insert(process.pid, if *count == 1 { program } else { format!("{program}[{count}]") });

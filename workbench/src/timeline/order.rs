@@ -11,6 +11,8 @@ pub(super) enum Cause {
     Setup,
     /// A process began.
     Start,
+    /// A fault began or healed: what the network does next, it does with it.
+    Fault,
     /// A system call began.
     CallEntry,
     /// A packet left, and what became of it.
@@ -21,6 +23,8 @@ pub(super) enum Cause {
     Signal,
     /// A call ended because of a signal: after the signal, although the tracer sees it first.
     Interrupted,
+    /// A socket was seen in another state.
+    State,
     /// A process was gone.
     ProcessEnd,
     /// The command's end.

@@ -86,7 +86,15 @@ impl<'a> Packets<'a> {
             }
         }
         placed.extend(data.events().into_iter().map(|(index, event)| self.place(index, event)));
+        placed.retain(|p| p.event.t_ns >= 0 || self.is_of_program(p.seq));
         placed
+    }
+
+    /// Whether a packet is of a connection that a socket program began. Before zero only those are of interest: daemons
+    /// and peers that start up talk as well.
+    fn is_of_program(&self, index: usize) -> bool {
+        let flow = self.flows.of(&self.flights[index]).map(|(flow, _)| self.flows.get(flow));
+        flow.is_some_and(|flow| flow.is_of_program)
     }
 
     /// Whether a packet came when nobody could see it any more: a peer's after the program's last look, the command's
@@ -131,7 +139,10 @@ impl<'a> Packets<'a> {
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
         let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
         let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
-        let is_ignored = connection.is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
+        // A socket program's FIN and its peer's are what its scenario is about.
+        let is_ignored = connection
+            .filter(|_| !self.is_of_program(index))
+            .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
         Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_ignored))
     }
 

@@ -43,7 +43,7 @@ impl Renderer<'_> {
         connection.map_or_else(|| fd.to_string(), |connection| self.flows.label(connection).to_owned())
     }
 
-    fn arg(&self, index: usize, call: &Call, arg: &Arg) -> String {
+    pub(super) fn arg(&self, index: usize, call: &Call, arg: &Arg) -> String {
         match arg {
             Arg::Fd(fd) => self.descriptor(index, i64::from(*fd)),
             Arg::Int(value) => value.to_string(),
@@ -94,7 +94,7 @@ impl Renderer<'_> {
     }
 
     /// A place for whom one asks, a host for oneself: one's own port is the kernel's choice, unless one binds it.
-    fn address(&self, call: &Call, address: &SocketAddress) -> String {
+    pub(super) fn address(&self, call: &Call, address: &SocketAddress) -> String {
         match address {
             SocketAddress::Inet { ip, port } if call.name == "getsockname" => {
                 format!("{}:{}", self.names.address(*ip), if *port == 0 { "0" } else { "port" })

@@ -112,8 +112,12 @@ impl<'a> Waits<'a> {
     /// When a thread last stopped waiting. A program that exits ran from there to its end without looking at anything;
     /// one that is killed was looking until then.
     pub(super) fn last_look_ns(&self, evidence: &Evidence) -> i64 {
-        let last = self.by_thread.values().filter_map(|waited| waited.last()).map(|w| w.until_ns).max();
+        let is_commands = |w: &&Waited| evidence.is_of_command(evidence.calls[w.call].pid);
+        let last = self.by_thread.values().filter_map(|waited| waited.last()).filter(is_commands);
+        let last = last.map(|w| w.until_ns).max();
         match evidence.end.how {
+            // What a socket program waits for in between (a step of another) is no call.
+            _ if evidence.plan.command.program.is_some() => evidence.end.t_ns,
             Ending::Exit(_) => last.unwrap_or(evidence.end.t_ns),
             _ => evidence.end.t_ns,
         }

@@ -26,6 +26,7 @@ pub(super) fn findings(evidence: &Evidence, timeline: &Timeline) -> Vec<Finding>
     {
         findings.push(finding("signal", &format!("killed by {value}"), &how(), "this signal", origin));
     }
+    findings.extend(steps(evidence));
     findings.extend(time(evidence));
     if evidence.output.discarded_bytes == 0 {
         for (stream, bytes, Expected { value, origin }) in absent(evidence) {
@@ -34,6 +35,24 @@ pub(super) fn findings(evidence: &Evidence, timeline: &Timeline) -> Vec<Finding>
         }
     }
     findings
+}
+
+/// Socket programs that ended because a step came out otherwise than it expects. Each says so itself.
+fn steps(evidence: &Evidence) -> Vec<Finding> {
+    let failed = evidence.processes.iter().filter(|process| process.exit_code == Some(1));
+    let failed = failed.filter_map(|process| Some((process, process.program.as_deref()?)));
+    // A scenario may say that the command fails.
+    let is_expected = evidence.plan.expect.exit.as_ref().is_some_and(|exit| exit.value == 1);
+    let failed = failed.filter(|(process, _)| !(is_expected && evidence.is_commands(process)));
+    let finding = |program: &str| {
+        let plan = evidence.plan.programs.iter().find(|plan| plan.name == program)?;
+        let text = String::from_utf8_lossy(&evidence.output.stderr);
+        let said = text.lines().rev().find(|line| line.contains(program)).or(text.lines().last());
+        let observed = said.map_or_else(|| "exit 1".to_owned(), escape);
+        let what = format!("program {}", escape(program));
+        Some(finding(&what, "every step as it expects", &observed, "what each step's `expect` says", &plan.origin))
+    };
+    failed.filter_map(|(_, program)| finding(program)).collect()
 }
 
 /// What the output is expected to hold and, as far as it was kept, does not.

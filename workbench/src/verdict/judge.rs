@@ -58,6 +58,8 @@ fn inconclusive(evidence: &Evidence) -> Vec<String> {
         .map(|loss| format!("the capture in {} lost {} packets: the timeline has holes", loss.host, loss.packets))
         .collect();
     reasons.extend(evidence.blind_spots.iter().cloned());
+    let refused = evidence.faults.iter().filter_map(|fault| Some((&fault.id, fault.refused.as_ref()?)));
+    reasons.extend(refused.map(|(id, why)| format!("the fault {id} was not put in place: {why}")));
     let discarded = evidence.output.discarded_bytes;
     if discarded > 0 && expect::absent(evidence).next().is_some() {
         reasons.push(format!("expected output may be among the {discarded} bytes that were not kept"));

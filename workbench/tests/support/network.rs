@@ -23,6 +23,8 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
         file: "by-hand.kdl".to_owned(),
         about: None,
         run: "run".to_owned(),
+        sweep: Vec::new(),
+        template: None,
         requires: vec![],
         hosts: hosts.iter().map(|name| host(name)).collect(),
         links: vec![],

@@ -41,7 +41,12 @@ pub fn select(selection: Selection<'_>, terminal: Terminal) -> Result<Vec<(PathB
         return Err(exit_code::WRONG_INPUT);
     }
     if !selection.only.is_empty() {
-        plans.retain(|(_, plan)| selection.only.contains(&plan.run));
+        // A run's own name, or the one that all runs of a sweep share.
+        let is_meant = |plan: &Plan| {
+            selection.only.contains(&plan.run)
+                || plan.template.as_ref().is_some_and(|name| selection.only.contains(name))
+        };
+        plans.retain(|(_, plan)| is_meant(plan));
     }
     if let Some((plan, path)) = plans.iter().find_map(|(_, plan)| Some((plan, unreadable_stdin(plan)?))) {
         let origin = &plan.command.origin;

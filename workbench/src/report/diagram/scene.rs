@@ -146,7 +146,7 @@ impl Steps<'_> {
             while let Some(seen) = states.next_if(|seen| seen.t_ns < event.t_ns) {
                 self.state(seen, index);
             }
-            if !is_told(event) {
+            if !is_told(self.evidence, event) {
                 continue;
             }
             processes = if event.kind == EventKind::Process { processes + 1 } else { 0 };
@@ -252,9 +252,11 @@ impl Steps<'_> {
 }
 
 /// Claims, and the processes beside the command, which the heading names.
-fn is_told(event: &Event) -> bool {
-    let is_command = event.evidence == [EvidenceRef::Process(0)];
-    event.is_claim || (event.kind == EventKind::Process && !is_command)
+fn is_told(evidence: &Evidence, event: &Event) -> bool {
+    let command = evidence.command().map(|(index, _)| EvidenceRef::Process(index));
+    let is_command = matches!(event.evidence[..], [only] if Some(only) == command);
+    // States are drawn as samples show them, all of them.
+    (event.is_claim && event.kind != EventKind::State) || (event.kind == EventKind::Process && !is_command)
 }
 
 fn in_words(wait: &Wait) -> String {
@@ -267,11 +269,12 @@ fn in_words(wait: &Wait) -> String {
 
 fn tone(kind: EventKind) -> Tone {
     match kind {
-        EventKind::Setup => Tone::Setup,
+        EventKind::Setup | EventKind::Fault => Tone::Setup,
         EventKind::Call => Tone::Call,
         EventKind::Packet => Tone::Packet,
         EventKind::Signal => Tone::Signal,
         EventKind::Process => Tone::Process,
+        EventKind::State => Tone::State,
         EventKind::End => Tone::End,
     }
 }

@@ -143,7 +143,11 @@ fn add_fields(report: &mut EventReport, evidence: &Evidence, first: EvidenceRef)
             report.instead = Some(note.instead.clone());
         }
         EvidenceRef::Process(index) => report.pid = Some(evidence.processes[index].pid),
-        EvidenceRef::Sample(_) | EvidenceRef::Destroyed(_) => {}
+        EvidenceRef::Sample(_)
+        | EvidenceRef::Destroyed(_)
+        | EvidenceRef::Fault(_)
+        | EvidenceRef::Daemon(_)
+        | EvidenceRef::Step(_) => {}
     }
 }
 

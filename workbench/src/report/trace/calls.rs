@@ -28,7 +28,7 @@ pub(super) fn add(run: &Run<'_>, tracks: &Tracks<'_>, events: &mut Events) {
     }
     for signal in &run.evidence.signals {
         let track = threads.get(&signal.tid).copied();
-        let track = track.unwrap_or_else(|| tracks.host(&run.evidence.plan.command.host, "signals"));
+        let track = track.unwrap_or_else(|| tracks.host(run.evidence.host_of(signal.pid), "signals"));
         let said = args([("code", signal.code.clone().into()), ("sender_pid", signal.sender_pid.into())]);
         events.instant(Key::at(signal.t_ns), track, "signal", &signal.name, said);
     }

@@ -52,12 +52,13 @@ impl<'a> Tracks<'a> {
     pub fn thread(&self, index: usize) -> Track {
         let process = &self.evidence.processes[index];
         let path = process.argv.first().map_or("process", String::as_str);
-        let program = escape(path.rsplit('/').next().unwrap_or(path));
+        let executed = path.rsplit('/').next().unwrap_or(path);
+        let program = escape(process.program.as_deref().unwrap_or(executed));
         let place = match process.tid == process.pid {
             true => format!("{program} {}", process.pid),
             false => format!("{program} {} thread {}", process.pid, process.tid),
         };
-        self.host(&self.evidence.plan.command.host, &place)
+        self.host(self.evidence.host_of(process.pid), &place)
     }
 
     fn track(&self, pid: u64, name: &str) -> Track {

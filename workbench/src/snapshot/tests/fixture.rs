@@ -24,9 +24,8 @@ impl Random {
     }
 }
 
-pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
-    let argv = ["curl", "--connect-timeout", "999", "http://server/"].map(str::to_owned).to_vec();
-    let plan = Plan {
+fn plan(argv: Vec<String>) -> Plan {
+    Plan {
         programs: Vec::new(),
         daemons: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
@@ -34,6 +33,8 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         file: "scenarios/syn-retries-0.kdl".to_owned(),
         about: Some("How long does connect(2) wait: \"when\" nobody answers?\n  - always: 3 s\n---\n".to_owned()),
         run: "curl".to_owned(),
+        sweep: Vec::new(),
+        template: None,
         requires: Vec::new(),
         memory_bytes: 0,
         hosts: Vec::new(),
@@ -53,7 +54,12 @@ pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
         },
         expect: Expectations::default(),
         differs: Vec::new(),
-    };
+    }
+}
+
+pub(super) fn evidence(how: Ending, end_ns: i64) -> Evidence {
+    let argv = ["curl", "--connect-timeout", "999", "http://server/"].map(str::to_owned).to_vec();
+    let plan = plan(argv);
     let machine = Machine {
         zero_realtime_ns: 1_700_000_000_000_000_000,
         engine: EngineKind::Host,

@@ -3,3 +3,4 @@
 mod calls;
 mod claims;
 mod packets;
+mod programs;

@@ -65,6 +65,12 @@ impl<'a> Case<'a> {
         *self.flow_of[id].get_or_init(|| self.find_flow(id))
     }
 
+    /// Whether two sockets are the two ends of one connection.
+    pub fn are_ends(&self, id: ObjectId, other: ObjectId) -> bool {
+        let (Some((flow, is_server)), Some((same, is_other))) = (self.flow(id), self.flow(other)) else { return false };
+        flow == same && is_server != is_other
+    }
+
     fn find_flow(&self, id: ObjectId) -> Option<(usize, bool)> {
         let object = self.objects.get(id);
         if let Some(connect) = self.connect(id).filter(|_| object.kind == Kind::Tcp) {

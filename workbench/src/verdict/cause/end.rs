@@ -6,7 +6,7 @@ use super::network::plain;
 use super::next::next;
 use super::trace::{Trail, end_of};
 use super::words::seconds;
-use crate::evidence::{Ending, Evidence};
+use crate::evidence::{Call, Ending, Evidence};
 use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
@@ -14,7 +14,7 @@ use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 /// What ended the command.
 pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
     let t_ns = evidence.end.t_ns;
-    let command = evidence.processes.first().map_or(0, |process| process.pid);
+    let command = evidence.command().map_or(0, |(_, process)| process.pid);
     let case = Case::new(evidence, flights);
     match &evidence.end.how {
         Ending::ExecFailed(errno) => {
@@ -65,7 +65,7 @@ fn by_itself(case: &Case<'_>, command: u32, t_ns: i64) -> EndedBy {
     let words = format!("{who} came to its end; {why}");
     let mut found = plain(Party::Tool, Mechanism::Exit, who, t_ns, words);
     found.confidence = confidence;
-    found.evidence = vec![EvidenceRef::Process(0)];
+    found.evidence = case.evidence.command().map(|(index, _)| EvidenceRef::Process(index)).into_iter().collect();
     found
 }
 
@@ -74,7 +74,8 @@ fn waiting(case: &Case<'_>) -> Option<usize> {
     let is_network = |index: &usize| {
         case.objects.waited_for(*index).iter().any(|id| matches!(case.objects.get(*id).kind, Kind::Tcp | Kind::Udp))
     };
-    let open = case.evidence.calls.iter().enumerate().filter(|(_, call)| call.exit_ns.is_none());
+    let is_open = |call: &Call| call.exit_ns.is_none() && case.evidence.is_of_command(call.pid);
+    let open = case.evidence.calls.iter().enumerate().filter(|(_, call)| is_open(call));
     let open: Vec<usize> = open.map(|(index, _)| index).collect();
     open.iter().rev().find(|index| is_network(index)).or(open.last()).copied()
 }

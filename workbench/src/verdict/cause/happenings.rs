@@ -1,5 +1,7 @@
 //! What made processes go on: waits that ran out or were answered, signals, children that ended. In order.
 
+use std::collections::BTreeSet;
+
 use super::timers::{Timers, fired_after};
 use crate::evidence::{Arg, Call, Evidence, Signal};
 use crate::timeline::objects::{Completed, Fired, Kind, Name, ObjectId, Objects};
@@ -69,7 +71,9 @@ pub fn happenings(evidence: &Evidence, objects: &Objects) -> Vec<Happening> {
     let seen = &Seen { evidence, objects, timers: Timers::new(evidence) };
     let calls = evidence.calls.iter().enumerate().filter_map(|(index, call)| of_call(seen, index, call));
     let signals = evidence.signals.iter().enumerate().filter_map(|(index, signal)| of_signal(seen, index, signal));
-    let mut all: Vec<Happening> = calls.chain(signals).collect();
+    let processes = evidence.processes.iter().filter(|process| !evidence.is_commands(process));
+    let companions: BTreeSet<u32> = processes.map(|process| process.pid).collect();
+    let mut all: Vec<Happening> = calls.chain(signals).filter(|h| !companions.contains(&h.pid)).collect();
     all.sort_by_key(|h| (h.t_ns, h.call));
     all
 }

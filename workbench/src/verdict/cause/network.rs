@@ -254,16 +254,29 @@ fn by_packet(
     let at = flight.arrived_ns.unwrap_or(t_ns);
     let place = case.place(id);
     let is_refusal = !kernel::is_established(case, id, t_ns);
+    let by = peers_call(case, id, flight).unwrap_or_default();
     let words = match (&mechanism, is_refusal) {
-        (Mechanism::Fin, _) => format!("{who} closed the connection with {place} (FIN)"),
+        (Mechanism::Fin, _) => format!("{who} closed the connection with {place} (FIN{by})"),
         (Mechanism::Reset, true) => format!("{who} refused the connection to {place} with {what}"),
-        (Mechanism::Reset, false) => format!("{who} reset the connection with {place} (RST)"),
+        (Mechanism::Reset, false) => format!("{who} reset the connection with {place} (RST{by})"),
         _ => format!("{who} answered what was sent to {place} with {what}"),
     };
     EndedBy {
         evidence: seen(flight).into_iter().chain([told]).collect(),
         ..plain(Party::Peer, mechanism, who, at.min(t_ns), words)
     }
+}
+
+/// The call of a socket program at the other end that made its kernel send a FIN or a RST: `, close by program server`.
+fn peers_call(case: &Case<'_>, id: ObjectId, flight: &Flight) -> Option<String> {
+    let sent_ns = flight.t_ns();
+    let mut calls = case.evidence.calls.iter().enumerate().rev().filter(|(_, call)| call.entry_ns <= sent_ns);
+    let (_, call) = calls.find(|(index, call)| {
+        let ends = matches!(call.name.as_str(), "close" | "shutdown") && call.error().is_none();
+        ends && !case.evidence.is_of_command(call.pid)
+            && case.objects.first_of(*index).is_some_and(|other| case.are_ends(id, other))
+    })?;
+    Some(format!(", {} by program {}", call.name, case.evidence.program_of(call.pid)?))
 }
 
 /// The host that sent a packet: a router's ICMP error comes from the router.

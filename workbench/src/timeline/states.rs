@@ -1,0 +1,181 @@
+//! States of the sockets of hosts in which socket programs run: those that lasted, with the timer that ran.
+//!
+//! Samples are taken when something happens. What lived for less than [`LASTING_NS`] may have been missed on one machine
+//! and seen on another, so it is not told; nor is what packets tell better (SYN_SENT), nor an idle connection by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::flows::Flows;
+use super::names::Names;
+use super::order::{Cause, Placed};
+use super::render::duration;
+use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
+
+/// So long a state has to last. Above delayed acknowledgments and what a busy machine makes.
+const LASTING_NS: i64 = 350_000_000;
+
+/// What the states are read from.
+pub(super) struct States<'a> {
+    pub evidence: &'a Evidence,
+    pub names: &'a Names<'a>,
+    pub flows: &'a Flows,
+}
+
+/// A socket as it was from one sample on.
+struct Span {
+    /// `None`: it is gone.
+    what: Option<(TcpState, TimerKind)>,
+    begin_ns: i64,
+    sample: usize,
+    expires_ms: u32,
+}
+
+/// A socket by its host and its two ends. TIME_WAIT has another cookie than the socket it came from.
+type Key<'a> = (&'a str, SocketAddr, SocketAddr);
+
+impl States<'_> {
+    pub(super) fn events(&self) -> Vec<Placed> {
+        let processes = self.evidence.processes.iter().filter(|process| process.program.is_some());
+        let hosts: BTreeSet<&str> = processes.map(|process| self.names.host(process.pid)).collect();
+        if hosts.is_empty() {
+            return Vec::new();
+        }
+        let mut spans: BTreeMap<Key<'_>, Vec<Span>> = BTreeMap::new();
+        for (index, sample) in self.evidence.sockets.iter().enumerate() {
+            let Some(host) = hosts.get(sample.host.as_str()).copied() else { continue };
+            let mut seen = BTreeSet::new();
+            for socket in sample.sockets.iter().filter(|socket| is_connection(socket)) {
+                let (local, remote) = socket.ends();
+                seen.insert((local, remote));
+                let span = Span {
+                    what: Some((socket.state, timer(socket))),
+                    begin_ns: sample.t_ns,
+                    sample: index,
+                    expires_ms: socket.expires_ms,
+                };
+                add(spans.entry((host, local, remote)).or_default(), span);
+            }
+            let is_gone = |key: &Key<'_>| key.0 == host && !seen.contains(&(key.1, key.2));
+            for (_, of_socket) in spans.iter_mut().filter(|(key, _)| is_gone(key)) {
+                add(of_socket, Span { what: None, begin_ns: sample.t_ns, sample: index, expires_ms: 0 });
+            }
+        }
+        spans.into_iter().flat_map(|(key, spans)| self.lasting(key, spans)).collect()
+    }
+
+    fn lasting(&self, key: Key<'_>, spans: Vec<Span>) -> Vec<Placed> {
+        let end_ns = self.evidence.end.t_ns;
+        let until = |next: usize| spans.get(next).map_or(end_ns, |span: &Span| span.begin_ns);
+        let lasts = |place: usize| until(place + 1).min(end_ns) - spans[place].begin_ns >= LASTING_NS;
+        let mut placed: Vec<Placed> = Vec::new();
+        let mut told: Option<&Span> = None;
+        for (place, span) in spans.iter().enumerate() {
+            let before = told.and_then(|told| told.what);
+            let is_idle = span.what == Some((TcpState::Established, TimerKind::Off));
+            // What is gone stays so, whenever that was; that it went is told of what was told of.
+            let is_news = match span.what {
+                None => before.is_some() && span.begin_ns <= end_ns,
+                Some(_) => lasts(place) && span.what != before && !(is_idle && told.is_none()),
+            };
+            if is_news {
+                placed.push(self.place(key, span, told));
+                told = Some(span);
+            }
+        }
+        placed
+    }
+
+    fn place(&self, key: Key<'_>, span: &Span, before: Option<&Span>) -> Placed {
+        let what = match span.what {
+            None => "is gone".to_owned(),
+            Some((state, timer)) => format!("is in {}{}", name(state), timer_words(timer, span.expires_ms)),
+        };
+        let counted = before.filter(|before| span.what.is_none() && is_counting_down(before));
+        let wait = counted.map(|before| Wait {
+            gap_ns: span.begin_ns - before.begin_ns,
+            timer: Some(Timer {
+                name: "timewait".into(),
+                class: TimerClass::Wheel,
+                armed_ns: whole_seconds(before.expires_ms) * 1_000_000_000,
+            }),
+        });
+        let event = Event {
+            t_ns: span.begin_ns,
+            at: key.0.to_owned(),
+            kind: EventKind::State,
+            text: format!("{} {what}", self.socket(key)),
+            wait,
+            is_claim: true,
+            evidence: vec![EvidenceRef::Sample(span.sample)],
+        };
+        Placed { anchor_ns: span.begin_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
+    }
+
+    /// `socket to server:80`, and at the other end `socket :80 from client`; `#2` where there are several.
+    fn socket(&self, (_, local, remote): Key<'_>) -> String {
+        let is_client = |client, server| self.flows.find(|f| f.is_tcp && f.client == client && f.server == server);
+        let count = |flow: usize| {
+            let label = &self.flows.get(flow).label;
+            label.rsplit_once('#').map_or_else(String::new, |(_, nth)| format!("#{nth}"))
+        };
+        if let Some(flow) = is_client(remote, local) {
+            let from = self.names.address(remote.ip());
+            return format!("socket :{}{} from {from}", local.port(), count(flow));
+        }
+        match is_client(local, remote) {
+            Some(flow) => format!("socket to {}", self.flows.get(flow).label),
+            None => format!("socket to {}", self.names.address(remote.ip())),
+        }
+    }
+}
+
+/// A delayed acknowledgment's timer comes and goes with every other segment, and not every kernel tells of it.
+fn timer(socket: &TcpSocket) -> TimerKind {
+    if socket.timer == TimerKind::DELAYED_ACK { TimerKind::Off } else { socket.timer }
+}
+
+fn add(spans: &mut Vec<Span>, span: Span) {
+    if spans.last().is_none_or(|last| last.what != span.what) {
+        spans.push(span);
+    }
+}
+
+fn is_connection(socket: &TcpSocket) -> bool {
+    let is_told = !matches!(socket.state, TcpState::Listen | TcpState::Close | TcpState::SynSent);
+    is_told && socket.remote.1 != 0
+}
+
+/// TIME_WAIT, and FIN_WAIT2 without a socket (tcp_time_wait in net/ipv4/tcp_minisocks.c).
+fn is_counting_down(span: &Span) -> bool {
+    matches!(span.what, Some((_, TimerKind::TimeWait)))
+}
+
+fn whole_seconds(ms: u32) -> u64 {
+    (u64::from(ms) + 500) / 1_000
+}
+
+fn timer_words(timer: TimerKind, expires_ms: u32) -> String {
+    match timer {
+        TimerKind::Off => String::new(),
+        TimerKind::On => ", timer on".into(),
+        TimerKind::Keepalive => ", timer keepalive".into(),
+        TimerKind::TimeWait => format!(", timer timewait {}", duration(whole_seconds(expires_ms) * 1_000_000_000)),
+        TimerKind::Probe => ", timer persist".into(),
+        TimerKind::Unknown(number) => format!(", timer {number}"),
+    }
+}
+
+/// As the kernel and netstat(8) write it.
+fn name(state: TcpState) -> String {
+    match state {
+        TcpState::Unknown(number) => format!("state {number}"),
+        known => match serde_json::to_value(known) {
+            Ok(serde_json::Value::String(name)) => {
+                name.replace("FIN_WAIT_1", "FIN_WAIT1").replace("FIN_WAIT_2", "FIN_WAIT2")
+            }
+            _ => "?".into(),
+        },
+    }
+}

@@ -1,0 +1,161 @@
+//! Socket programs: every declared call with its result, in its host, in the words of the field.
+
+use crate::evidence::{Arg, Ending, Process, TcpSocket, TcpState, TimerKind};
+use crate::evidence::{SampleReason, SocketSample};
+use crate::plan::{Origin, ProgramPlan, StepPlan};
+use crate::timeline::fixture::{Fixture, error, ip, place, symbol, value};
+use crate::timeline::{EventKind, build_from};
+use crate::verdict::judge_from;
+
+const SERVER: u32 = 5;
+const S: i64 = 1_000_000_000;
+
+/// A tool in `client`, and the program `server` in the host of the same name, begun before it.
+fn with_server(steps: &[&str]) -> Fixture {
+    let mut run = Fixture::new("nc server 80");
+    let step = |text: &&str| StepPlan { text: (*text).to_owned(), origin: Origin::default() };
+    run.evidence.plan.programs.push(ProgramPlan {
+        name: "server".into(),
+        host: "server".into(),
+        steps: steps.iter().map(step).collect(),
+        origin: Origin::default(),
+    });
+    let process = Process {
+        program: Some("server".into()),
+        pid: SERVER,
+        tid: SERVER,
+        parent_tid: 0,
+        argv: vec!["server".into()],
+        start_ns: -3_000_000,
+        end_ns: None,
+        exit_code: None,
+        killed_by: None,
+    };
+    run.evidence.processes.insert(0, process);
+    run.evidence.plan.hosts[1].rules.clear();
+    run.end(S / 1000, Ending::Exit(0));
+    run
+}
+
+fn listening(run: &mut Fixture) {
+    let stream = vec![symbol("AF_INET"), symbol("SOCK_STREAM"), symbol("IPPROTO_TCP")];
+    let fd = Arg::Fd(3);
+    run.call_of(SERVER, (-2000, -2000), "socket", stream, value(3));
+    run.call_of(SERVER, (-1900, -1900), "bind", vec![fd.clone(), place("0.0.0.0", 80)], value(0));
+    run.call_of(SERVER, (-1800, -1800), "listen", vec![fd, Arg::Int(8)], value(0));
+}
+
+fn claims(run: &Fixture) -> Vec<String> {
+    let timeline = build_from(&run.evidence, &run.flights);
+    let claims = timeline.events.iter().filter(|event| event.is_claim && event.kind != EventKind::Packet);
+    claims.map(|event| format!("{} {} {}", event.t_ns / 1_000_000, event.at, event.text)).collect()
+}
+
+#[test]
+fn a_programs_calls_stand_in_its_own_host_with_their_results_also_before_zero() {
+    let mut run = with_server(&["socket a tcp"]);
+    listening(&mut run);
+    let stream = vec![symbol("AF_INET"), symbol("SOCK_STREAM"), symbol("IPPROTO_TCP")];
+    run.call_of(SERVER, (2000, 2000), "socket", stream, value(4));
+    run.call_of(SERVER, (3000, 3000), "bind", vec![Arg::Fd(4), place("0.0.0.0", 80)], error("EADDRINUSE"));
+    assert_eq!(
+        claims(&run),
+        [
+            "-1 server bind to :80",
+            "-1 server listen, backlog 8",
+            "3 server bind to :80 failed: EADDRINUSE",
+            "1000 client exit 0",
+        ]
+    );
+}
+
+#[test]
+fn of_several_sockets_each_has_the_name_that_the_scenario_gives_it() {
+    let mut run = with_server(&["socket listener tcp", "bind listener 80", "accept listener as=conn"]);
+    listening(&mut run);
+    run.call_of(SERVER, (1000, 5000), "accept4", vec![Arg::Fd(3), place("client", 40_000)], value(4));
+    run.call_of(SERVER, (6000, 6000), "shutdown", vec![Arg::Fd(4), symbol("SHUT_WR")], value(0));
+    run.call_of(SERVER, (7000, 7000), "close", vec![Arg::Fd(4)], value(0));
+    assert_eq!(
+        claims(&run)[..5],
+        [
+            "-1 server bind listener to :80",
+            "-1 server listen listener, backlog 8",
+            "5 server accept listener -> conn from client",
+            "6 server shutdown conn WR",
+            "7 server close conn",
+        ]
+    );
+}
+
+#[test]
+fn many_sends_are_one_line_and_few_are_not() {
+    let sent = |count: i64| {
+        let mut run = with_server(&["socket a tcp"]);
+        listening(&mut run);
+        run.call_of(SERVER, (1000, 5000), "accept4", vec![Arg::Fd(3), place("client", 40_000)], value(4));
+        for nth in 0..count {
+            run.call_of(SERVER, (6000 + nth, 6000 + nth), "sendto", vec![Arg::Fd(4)], value(1024));
+        }
+        claims(&run).into_iter().filter(|line| line.contains("send")).collect::<Vec<_>>()
+    };
+    assert_eq!(sent(2), ["6 server send 1 KiB", "6 server send 1 KiB"]);
+    assert_eq!(sent(100), ["6 server send 100 KiB in 100 calls"]);
+}
+
+#[test]
+fn a_tool_is_judged_by_its_own_calls_and_not_by_those_of_a_program() {
+    let mut run = with_server(&["socket a tcp"]);
+    listening(&mut run);
+    run.call_of(SERVER, (900_000, 900_000), "bind", vec![Arg::Fd(3), place("0.0.0.0", 80)], error("EINVAL"));
+    let timeline = build_from(&run.evidence, &run.flights);
+    let verdict = judge_from(&run.evidence, &run.flights, &timeline);
+    assert_eq!(verdict.ended_by.map(|found| found.who).as_deref(), Some("nc"));
+}
+
+#[test]
+fn a_step_that_comes_out_otherwise_than_expected_fails_the_run_with_its_own_words() {
+    let mut run = with_server(&["socket a tcp"]);
+    run.evidence.processes[0].exit_code = Some(1);
+    run.evidence.processes[0].end_ns = Some(S / 2);
+    run.evidence.output.stderr = b"server: bind again 80: expected EADDRINUSE, it succeeded\n".to_vec();
+    let timeline = build_from(&run.evidence, &run.flights);
+    let verdict = judge_from(&run.evidence, &run.flights, &timeline);
+    let [finding] = &verdict.findings[..] else { panic!("one finding: {:?}", verdict.findings) };
+    assert_eq!(finding.observed, "server: bind again 80: expected EADDRINUSE, it succeeded");
+    assert!(claims(&run).contains(&"500 server server: exit 1".to_owned()), "{:?}", claims(&run));
+}
+
+fn sampled(run: &mut Fixture, t_ns: i64, state: Option<(TcpState, TimerKind, u32)>) {
+    let socket = |(state, timer, expires_ms)| {
+        let mut socket: TcpSocket = serde_json::from_value(serde_json::json!({
+            "local": (ip("server"), 80), "remote": (ip("client"), 40_000), "cookie": 1, "state": "TIME_WAIT",
+        }))
+        .expect("the fields that are no defaults");
+        (socket.state, socket.timer, socket.expires_ms) = (state, timer, expires_ms);
+        socket
+    };
+    let sockets: Vec<TcpSocket> = state.map(socket).into_iter().collect();
+    let because = SampleReason::Packet;
+    run.evidence.sockets.push(SocketSample { host: "server".into(), t_ns, took_ns: 0, because, sockets });
+}
+
+#[test]
+fn a_state_that_lasted_is_told_with_its_timer_and_one_that_did_not_is_not() {
+    let mut run = with_server(&["socket a tcp"]);
+    listening(&mut run);
+    run.segment(500, ("client", 40_000, "server", 80), "S", 0);
+    run.end(70 * S / 1000, Ending::Exit(0));
+    let (off, timewait) = (TimerKind::Off, TimerKind::TimeWait);
+    sampled(&mut run, S / 1000, Some((TcpState::Established, off, 0)));
+    sampled(&mut run, S, Some((TcpState::FinWait1, TimerKind::On, 204)));
+    sampled(&mut run, S + 1, Some((TcpState::TimeWait, timewait, 59_996)));
+    sampled(&mut run, 62 * S, None);
+    assert_eq!(
+        claims(&run)[2..4],
+        [
+            "1000 server socket :80 from client is in TIME_WAIT, timer timewait 60 s",
+            "62000 server socket :80 from client is gone",
+        ]
+    );
+}
