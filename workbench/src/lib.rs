@@ -19,6 +19,7 @@ pub mod exit_code;
 pub mod kernel_model;
 pub mod kernels;
 pub mod lab;
+pub mod peers;
 pub mod plan;
 pub mod record;
 pub mod report;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod atlas;
 mod capture;
 mod catalogue;
 mod ci;
@@ -21,6 +22,7 @@ mod language;
 mod netem;
 mod normal;
 mod odd;
+mod peers;
 mod phases;
 mod real_tools;
 mod recorded;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     real_tools::connect_with_tokio();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
+        atlas::trials(),
         capture::trials(),
         catalogue::trials(),
         ci::trials(),
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         language::trials(),
         netem::trials(),
         odd::trials(),
+        peers::trials(),
         phases::trials(),
         real_tools::trials(),
         recorded::trials(),

@@ -11,7 +11,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Each module with those it may use. The pipeline points one way; what comes after evidence neither acts nor looks.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("agent", &["evidence", "lab", "plan", "record", "sys"]),
+    ("agent", &["evidence", "lab", "peers", "plan", "record", "sys"]),
     ("cli", &["doctor", "scenario"]),
     (
         "commands",
@@ -38,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernel_model", &["evidence"]),
     ("kernels", &["sys"]),
     ("lab", &["evidence", "plan", "scenario", "sys"]),
+    ("peers", &["plan", "sys"]),
     ("plan", &["scenario"]),
     ("record", &["evidence", "plan", "sys"]),
     ("report", &["evidence", "plan", "scenario", "snapshot", "timeline", "verdict"]),

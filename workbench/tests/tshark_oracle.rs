@@ -297,6 +297,7 @@ fn plan() -> Plan {
         sysctls: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
+        peers: Vec::new(),
         origin: Origin::default(),
     };
     Plan {
@@ -307,6 +308,7 @@ fn plan() -> Plan {
         file: "oracle.kdl".to_owned(),
         about: None,
         run: "oracle".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),

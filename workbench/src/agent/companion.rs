@@ -30,6 +30,8 @@ const LISTEN: &str = "0A";
 pub struct Start<'a> {
     /// Program and arguments.
     pub argv: &'a [String],
+    /// Whether it is root in the lab, and not `nobody`.
+    pub is_root: bool,
     /// The whole environment.
     pub env: &'a BTreeMap<String, String>,
     /// Working directory.
@@ -73,6 +75,9 @@ impl Companion {
         command.args(&start.argv[1..]).env_clear().envs(start.env).current_dir(start.cwd);
         command.stdin(Stdio::null()).stdout(stdout_fd).stderr(stderr_fd);
         session::in_own_session(&mut command);
+        if !start.is_root {
+            session::as_nobody(&mut command);
+        }
         // Namespaces belong to threads, and a new process takes those of the thread that makes it (namespaces(7)).
         let child = thread::scope(|scope| {
             let spawn = || {

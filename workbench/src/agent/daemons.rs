@@ -12,6 +12,8 @@ use super::{NotReady, files};
 use crate::evidence::{DaemonRecord, Ending};
 use crate::lab::{Lab, LabError};
 use crate::plan::{DaemonPlan, Origin, Plan, Ready};
+use crate::record::packets::Opening;
+use crate::record::sockets::SocketRecorder;
 
 /// So many of the last lines of each stream are told of a daemon that failed.
 const TOLD_LINES: usize = 8;
@@ -34,6 +36,16 @@ struct Running {
 /// The folder that a daemon works in.
 fn folder(daemon: &DaemonPlan) -> PathBuf {
     Path::new("/run").join(&daemon.name)
+}
+
+/// What a daemon finds in its environment; at home it is in its folder.
+fn environment_of(daemon: &DaemonPlan) -> BTreeMap<String, String> {
+    let mut own = BTreeMap::from([("HOME".to_owned(), folder(daemon).display().to_string())]);
+    if !daemon.is_root {
+        own.extend(["LOGNAME", "USER"].map(|name| (name.to_owned(), "nobody".to_owned())));
+    }
+    own.extend(daemon.env.clone());
+    environment(&own)
 }
 
 /// Whether the programs of daemons and their preparations are there; a run without one is skipped.
@@ -79,15 +91,20 @@ pub fn make_files(plan: &Plan) -> Result<(), Stop> {
 }
 
 impl Daemons {
-    /// Prepares and starts each daemon of a plan in turn; returns when the last is ready.
+    /// Prepares and starts each daemon of a plan in turn; returns when the last is ready. What that left in the recorders
+    /// is forgotten.
     ///
     /// # Errors
     ///
     /// [`Stop::NotReady`] if one is not, [`Stop::Os`] if it could not be tried.
-    pub fn start(plan: &Plan, lab: &Lab) -> Result<Self, Stop> {
+    pub fn start(plan: &Plan, lab: &Lab, captures: &mut Opening, sockets: &mut SocketRecorder) -> Result<Self, Stop> {
         let mut daemons = Self::default();
+        if plan.daemons.is_empty() {
+            return Ok(daemons);
+        }
+        captures.join()?;
         for daemon in &plan.daemons {
-            let env = environment(&daemon.env);
+            let env = environment_of(daemon);
             for prepare in &daemon.prepare {
                 let what = format!("`prepare` of daemon {}: {}", daemon.name, prepare.argv[0]);
                 let mut companion = start(daemon, &prepare.argv, &env, lab, &what, &prepare.origin)?;
@@ -110,6 +127,8 @@ impl Daemons {
             daemons.running.push(Running { name: daemon.name.clone(), companion, started_ns, ready_ns });
             daemons.take()?;
         }
+        captures.forget();
+        sockets.forget(monotonic_ns)?;
         Ok(daemons)
     }
 
@@ -150,7 +169,7 @@ fn start(
 ) -> Result<Companion, Stop> {
     let netns =
         lab.netns(&daemon.host).ok_or_else(|| Stop::Os("find a daemon's host", std::io::ErrorKind::NotFound.into()))?;
-    let start = Start { argv, env, cwd: &folder(daemon), netns, hostname: &daemon.host };
+    let start = Start { argv, is_root: daemon.is_root, env, cwd: &folder(daemon), netns, hostname: &daemon.host };
     Companion::start(&start).map_err(|error| {
         Stop::NotReady(Box::new(NotReady {
             what: what.to_owned(),

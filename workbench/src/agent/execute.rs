@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::daemons::{self, Daemons};
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
-use super::{Job, NotReady, Outcome, Refused, Unsupported, clock, files, guest, jiffies, tools, world};
+use super::{Job, NotReady, Outcome, Refused, Unsupported, clock, companions, files, guest, jiffies, tools, world};
 use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
@@ -35,7 +35,7 @@ pub fn execute(job: &Job) -> Outcome {
             Outcome::Unsupported(Unsupported { feature, why, remedy, origin: *origin })
         }
         Err(Stop::Lab(LabError::Refused { at, asked, kernel, origin })) => {
-            let is_scenario_fault = kernel.starts_with("EINVAL") || kernel.starts_with("ERANGE");
+            let is_scenario_fault = ["EINVAL", "ERANGE", "EADDRINUSE"].iter().any(|errno| kernel.starts_with(errno));
             Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin: *origin })
         }
         Err(Stop::NotReady(not_ready)) => Outcome::NotReady(*not_ready),
@@ -52,6 +52,9 @@ pub enum Stop {
     /// The private file system.
     #[error(transparent)]
     World(#[from] world::WorldError),
+    /// The built-in peers.
+    #[error("cannot start the peers: {0}")]
+    Peers(crate::peers::PeersError),
     /// The packet recorder.
     #[error("cannot capture packets: {0}")]
     Capture(#[from] CaptureError),
@@ -90,10 +93,11 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     })?;
     world::seal()?;
     let (captures, sockets) = opening.expect("a lab shows its hosts");
-    let (captures, mut sockets) = (captures?.wait()?, sockets?);
-    let daemons = Daemons::start(plan, &lab)?;
+    let (mut captures, mut sockets) = (captures?, sockets?);
+    let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
+    let daemons = Daemons::start(plan, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
-    let recorders = Recorders { captures, sockets, daemons };
+    let recorders = Recorders { captures: captures.wait()?, sockets, daemons };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
     let mut blind_spots = seen.blind_spots.clone();
@@ -101,6 +105,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         0 => {}
         frames => blind_spots.push(format!("the relay that keeps the links' delays lost {frames} frames")),
     }
+    blind_spots.extend(peers.as_ref().and_then(companions::blind_spot));
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let mut setup = lab.notes().to_vec();
     setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));

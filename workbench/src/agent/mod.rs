@@ -2,6 +2,7 @@
 
 mod clock;
 mod companion;
+mod companions;
 mod daemons;
 mod execute;
 mod files;

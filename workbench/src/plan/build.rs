@@ -12,7 +12,7 @@ use super::model::{
     PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SweepPlan, SysctlPlan,
 };
 use super::origin::{by_rule, origin};
-use super::routing;
+use super::{peer, routing};
 use crate::scenario::{
     Differs, End, Host, Link, Party, Prefix, Requires, Rule, RuleAction, Run, Scenario, Spanned, Stdin, SweepValue,
 };
@@ -37,6 +37,7 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         scenario: scenario.name().to_owned(),
         file: scenario.source.name.clone(),
         about: scenario.about.as_ref().map(|about| about.value.clone()),
+        documented: scenario.documented.iter().map(|document| document.value.clone()).collect(),
         run: run.name.value.clone(),
         sweep: scenario.sweep.iter().map(sweep_plan).collect(),
         template: run.template.clone(),
@@ -82,6 +83,7 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
         is_router: host.is_router,
         interfaces: &scenario.interfaces_of(name),
         addresses: &scenario.addresses_of(name),
+        has_daemon_of_nobody: host.daemons.iter().any(|daemon| !daemon.is_root),
     });
     sysctls.extend(host.sysctls.iter().map(|sysctl| SysctlPlan {
         name: sysctl.name.value.clone(),
@@ -96,6 +98,7 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
         sysctls,
         routes: routing::routes(scenario, host),
         rules: (1..).zip(&host.rules).map(|(n, rule)| rule_plan(scenario, name, n, rule)).collect(),
+        peers: peer::peers(scenario, host),
         origin: origin(&scenario.source, host.name.span),
     }
 }

@@ -18,6 +18,9 @@ pub struct DaemonPlan {
     pub host: String,
     /// Program and arguments; never empty.
     pub argv: Vec<String>,
+    /// Whether it is root in its lab, and not `nobody`: one that is root may try to become somebody else, and a lab has
+    /// nobody else (setgroups(2) is refused where one id is mapped, user_namespaces(7)).
+    pub is_root: bool,
     /// Added to the clean environment.
     pub env: BTreeMap<String, String>,
     /// What it finds in its working directory, in the order of the scenario.
@@ -74,6 +77,7 @@ fn plan(scenario: &Scenario, host: &str, daemon: &Daemon) -> DaemonPlan {
         name: daemon.name.value.clone(),
         host: host.to_owned(),
         argv: daemon.argv.clone(),
+        is_root: daemon.is_root,
         env: daemon.env.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
         files: files(scenario, &daemon.files),
         prepare: daemon.prepare.iter().map(prepare).collect(),

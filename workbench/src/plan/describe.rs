@@ -10,6 +10,7 @@ use super::model::{
     CommandPlan, Expectations, HostPlan, LinkEnd, LinkPlan, Origin, Plan, RequirementKind, RoutePlan, RouteTarget,
     RulePlan, StdinPlan, SysctlPlan,
 };
+use super::peer::PeerPlan;
 use crate::scenario::{Hook, format_duration};
 
 impl Plan {
@@ -20,6 +21,7 @@ impl Plan {
         if let Some(about) = &self.about {
             paragraphs(about).into_iter().for_each(|paragraph| section(&mut text, "", std::iter::once(paragraph)));
         }
+        section(&mut text, "Documented in", self.documented.iter().cloned());
         section(&mut text, "Sweep", self.sweep.iter().map(|swept| format!("{} is {}", swept.name, swept.value)));
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(|it| link_text(file, it)));
@@ -35,6 +37,7 @@ impl Plan {
             "/etc/hosts",
             self.etc.get("hosts").into_iter().flat_map(|hosts| hosts.lines()).map(str::to_owned),
         );
+        section(&mut text, "/etc/resolv.conf", resolver_lines(self).map(str::to_owned));
         section(&mut text, "Sysctls that every lab pins", baselines(self).into_iter());
         text
     }
@@ -153,10 +156,35 @@ fn host_text(file: &str, host: &HostPlan) -> String {
     for rule in &host.rules {
         let _ = writeln!(text, "  {}", rule_text(file, rule));
     }
+    for peer in &host.peers {
+        text.push_str(&peer_text(file, peer));
+    }
     for sysctl in host.sysctls.iter().filter(|sysctl| sysctl.origin.line > 0) {
         let _ = writeln!(text, "  sysctl {}  {}", sysctl_text(sysctl), place_text(file, &sysctl.origin));
     }
     text
+}
+
+/// A peer, what it listens on, and what a name server knows.
+fn peer_text(file: &str, peer: &PeerPlan) -> String {
+    let on = |transport: &str, addresses: &[IpAddr]| {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        (!addresses.is_empty()).then(|| format!("{transport} port {} of {}", peer.port, addresses.join(" ")))
+    };
+    let on: Vec<String> = [on("TCP", &peer.tcp), on("UDP", &peer.udp)].into_iter().flatten().collect();
+    let on = if on.is_empty() { format!("nobody at port {}", peer.port) } else { on.join(", ") };
+    let mut text = format!("  peer: {}  {}\n    {on}\n", peer.text, place_text(file, &peer.origin));
+    for (name, addresses) in &peer.zone {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "    knows {name} as {}", addresses.join(" "));
+    }
+    text
+}
+
+/// Of a lab with a name service: who is asked, and how.
+fn resolver_lines(plan: &Plan) -> impl Iterator<Item = &str> {
+    let has_service = plan.etc.get("nsswitch.conf").is_some_and(|switch| switch.contains("hosts: files dns"));
+    plan.etc.get("resolv.conf").filter(|_| has_service).into_iter().flat_map(|file| file.lines())
 }
 
 /// The baseline of each host; hosts that have the same one are told together.

@@ -9,7 +9,8 @@ use crate::scenario::format_duration;
 pub(super) fn daemon_text(file: &str, daemon: &DaemonPlan) -> String {
     let mut text =
         format!("{} in {}: {}  {}\n", daemon.name, daemon.host, words(&daemon.argv), place_text(file, &daemon.origin));
-    let _ = writeln!(text, "  works in /run/{}", daemon.name);
+    let who = if daemon.is_root { "root" } else { "nobody" };
+    let _ = writeln!(text, "  is {who}, and works in /run/{}", daemon.name);
     for (name, value) in &daemon.env {
         let _ = writeln!(text, "  with {name}={}", shell_word(value));
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::scenario::Scenario;
+use crate::scenario::{Resolver, Scenario};
 
 /// For programs with a resolver of their own, which do not read nsswitch.conf: 127.0.0.1 refuses at once, because
 /// nothing listens there; an empty file would mean the same (resolv.conf(5)) to glibc alone.
@@ -43,8 +43,8 @@ const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
 pub(super) fn etc_files(scenario: &Scenario) -> BTreeMap<String, String> {
     let files = [
         ("hosts", hosts(scenario)),
-        ("resolv.conf", RESOLV_CONF.into()),
-        ("nsswitch.conf", NSSWITCH_CONF.into()),
+        ("resolv.conf", scenario.resolver.as_ref().map_or(RESOLV_CONF.into(), |asked| resolv_conf(scenario, asked))),
+        ("nsswitch.conf", nsswitch_conf(scenario)),
         ("host.conf", HOST_CONF.into()),
         ("passwd", PASSWD.into()),
         ("group", GROUP.into()),
@@ -67,16 +67,40 @@ fn hosts(scenario: &Scenario) -> String {
         text.push_str("::1 ip6-localhost ip6-loopback\n");
     }
     for name in scenario.names() {
-        for address in first_link_addresses(scenario, &name.value) {
+        for address in scenario.addresses_under(&name.value) {
             let _ = writeln!(text, "{address} {}", name.value);
+        }
+    }
+    for extra in &scenario.extra_names {
+        for address in extra.addresses.iter().flat_map(|party| scenario.addresses_of_party(&party.value)) {
+            let _ = writeln!(text, "{address} {}", extra.name.value);
         }
     }
     text
 }
 
-fn first_link_addresses(scenario: &Scenario, name: &str) -> Vec<IpAddr> {
-    let on_end = scenario.ends_of(name).next().map(|(_, end)| &end.addresses);
-    let mut absent = scenario.links.iter().flat_map(|link| &link.absent);
-    let as_absent = || absent.find(|absent| absent.name.value == name).map(|absent| &absent.addresses);
-    on_end.or_else(as_absent).into_iter().flatten().map(|address| address.address).collect()
+/// One address of each server, so that a server that does not answer costs its attempts once: of its first link, and IPv4
+/// where it has that.
+fn resolv_conf(scenario: &Scenario, resolver: &Resolver) -> String {
+    let mut text = String::new();
+    for server in &resolver.servers {
+        let addresses = scenario.addresses_of_party(&server.value);
+        let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        let _ = chosen.map(|address| writeln!(text, "nameserver {address}"));
+    }
+    let timeout = resolver.timeout_s.map(|seconds| format!(" timeout:{seconds}"));
+    let attempts = resolver.attempts.map(|attempts| format!(" attempts:{attempts}"));
+    let rotate = resolver.rotate.then(|| " rotate".to_owned());
+    let options: String = [timeout, attempts, rotate].into_iter().flatten().collect();
+    if !options.is_empty() {
+        let _ = writeln!(text, "options{options}");
+    }
+    text
+}
+
+fn nsswitch_conf(scenario: &Scenario) -> String {
+    match scenario.resolver {
+        Some(_) => NSSWITCH_CONF.replace("hosts: files\n", "hosts: files dns\n"),
+        None => NSSWITCH_CONF.to_owned(),
+    }
 }

@@ -9,6 +9,7 @@ mod differs;
 mod etc_files;
 mod model;
 mod origin;
+mod peer;
 mod program;
 mod routing;
 #[cfg(test)]
@@ -20,9 +21,10 @@ pub use build::build;
 pub use daemon::{DaemonPlan, FileContent, FilePlan, PreparePlan, Ready};
 pub use differs::{DiffersPlan, KernelRange};
 pub use model::{
-    Cause, CommandPlan, Distribution, Expectations, Expected, Hook, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, Netem,
-    NetemPlan, Origin, PLAN_FORMAT_VERSION, Plan, PortRange, Protocol, RejectWith, Requirement, RequirementKind,
-    RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, SocketState, StdinPlan, SweepPlan, SysctlPlan,
-    TcpFlagsMatch, Which,
+    BodyEnd, Cause, CommandPlan, Distribution, DnsMode, Expectations, Expected, Hook, HostPlan, Http, LinkEnd,
+    LinkPlan, NeighbourPlan, Netem, NetemPlan, Origin, PLAN_FORMAT_VERSION, PeerKind, Plan, PortRange, Protocol,
+    RejectWith, Requirement, RequirementKind, RoutePlan, RouteTarget, RuleAction, RuleMatch, RulePlan, SocketState,
+    Speech, StdinPlan, SweepPlan, SysctlPlan, TcpFlagsMatch, Which,
 };
+pub use peer::PeerPlan;
 pub use program::{ProgramPlan, StepPlan};

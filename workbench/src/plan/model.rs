@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::daemon::{DaemonPlan, FilePlan};
 use super::differs::DiffersPlan;
+use super::peer::PeerPlan;
 use super::program::ProgramPlan;
 pub use crate::scenario::{
-    Cause, Distribution, Hook, Netem, PortRange, Protocol, RejectWith, RuleAction, RuleMatch, SocketState,
-    TcpFlagsMatch, Which,
+    BodyEnd, Cause, Distribution, DnsMode, Hook, Http, Netem, PeerKind, PortRange, Protocol, RejectWith, RuleAction,
+    RuleMatch, SocketState, Speech, TcpFlagsMatch, Which,
 };
 
 /// Version of the serialised form; raised whenever a field changes its meaning or its name.
@@ -48,6 +49,9 @@ pub struct Plan {
     pub file: String,
     /// What the scenario is about.
     pub about: Option<String>,
+    /// Where the behaviour is documented: man pages, RFC sections, files of the kernel.
+    #[serde(default)]
+    pub documented: Vec<String>,
     /// The run's name, unique in its scenario.
     pub run: String,
     /// The values that the scenario's sweeps have in this run, the outermost first; none for a run outside.
@@ -103,6 +107,9 @@ pub struct HostPlan {
     pub routes: Vec<RoutePlan>,
     /// Packet rules, in order.
     pub rules: Vec<RulePlan>,
+    /// Its peers, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerPlan>,
     /// Where it stands.
     pub origin: Origin,
 }

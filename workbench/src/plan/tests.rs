@@ -337,3 +337,33 @@ fn a_description_holds_everything_and_nothing_that_steers_a_terminal() {
     assert!(!text.contains('\u{1b}'));
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
 }
+
+#[test]
+fn a_peer_is_on_every_address_of_its_host_and_a_name_server_knows_every_name() {
+    let plan = plan(
+        "
+        namespace a
+        namespace b {
+            silent port=80
+            echo udp port=7 address=\"10.9.0.2\"
+            refuse port=81
+            dns { answer \"x.example\" \"192.0.2.1\"; }
+        }
+        link a b ip=both
+        resolver b \"10.9.0.9\" timeout=\"2s\" rotate=#true
+        name \"www.example\" \"10.9.0.9\" b
+        run it in=a \"true\"
+        ",
+    );
+    let [silent, echo, refuse, dns] = &plan.hosts[1].peers[..] else { panic!("four peers") };
+    assert_eq!(silent.tcp.iter().map(ToString::to_string).collect::<Vec<_>>(), ["0.0.0.0", "::"]);
+    assert_eq!(echo.udp.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.9.0.2"]);
+    assert_eq!((refuse.tcp.len(), refuse.udp.len(), silent.udp.len()), (0, 0, 0));
+    assert_eq!((dns.port, dns.tcp.len(), dns.udp.len()), (53, 2, 4));
+    assert_eq!(dns.zone.keys().collect::<Vec<_>>(), ["a", "b", "www.example", "x.example"]);
+    assert_eq!(plan.etc["resolv.conf"], "nameserver 10.9.0.2\nnameserver 10.9.0.9\noptions timeout:2 rotate\n");
+    assert!(plan.etc["nsswitch.conf"].contains("\nhosts: files dns\n"));
+    let www: Vec<&str> = plan.etc["hosts"].lines().filter(|line| line.ends_with("www.example")).collect();
+    assert_eq!(www, ["10.9.0.9 www.example", "10.9.0.2 www.example", "fd09::2 www.example"]);
+    assert!(!plan.etc["hosts"].contains("x.example"));
+}

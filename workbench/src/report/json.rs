@@ -27,6 +27,8 @@ pub struct RunReport {
     pub run: String,
     /// The values that the scenario's sweeps have in this run, by variable; empty outside of sweeps.
     pub sweep: BTreeMap<String, String>,
+    /// Where the behaviour is documented.
+    pub documented: Vec<String>,
     /// Where it ran.
     pub engine: EngineKind,
     /// `uname -r` of where it ran; `None` if it did not.
@@ -107,6 +109,7 @@ impl RunReport {
             scenario: plan.scenario.clone(),
             run: plan.run.clone(),
             sweep: plan.sweep.iter().map(|swept| (swept.name.clone(), swept.value.clone())).collect(),
+            documented: plan.documented.clone(),
             engine,
             kernel: None,
             hz: None,

@@ -6,9 +6,9 @@ use miette::SourceSpan;
 
 use super::error::{Problem, quoted};
 use super::model::{Destination, Host, Link, Party, RouteTo, Rule, Scenario};
-use super::routes;
 use super::span::Spanned;
 use super::suggest::did_you_mean;
+use super::{name_service, peer, routes};
 
 /// Checks names and references.
 pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
@@ -39,6 +39,8 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
         let hosts: Vec<&str> = scenario.hosts.iter().map(|host| host.name.value.as_str()).collect();
         known("namespace", &hosts, &run.host, problems);
     }
+    peer::check(scenario, problems);
+    name_service::check(scenario, problems);
     if problems.is_empty() {
         // A route is judged by links and hosts that are right.
         routes::check(scenario, problems);

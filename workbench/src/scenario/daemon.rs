@@ -32,6 +32,8 @@ pub struct Daemon {
     pub name: Spanned<String>,
     /// Program and arguments.
     pub argv: Vec<String>,
+    /// Whether it is root, and not `nobody`.
+    pub is_root: bool,
     /// Added to the environment.
     pub env: Vec<(Spanned<String>, String)>,
     /// What it finds in its folder.
@@ -114,9 +116,12 @@ pub(super) fn daemon(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Daem
     let has_name = node.entries().iter().any(|entry| entry.name().is_none());
     let name = fields.required_argument("a name", REMEDY, |value| value.name("-_.", 32));
     let argv = if has_name { command(&mut fields, REMEDY) } else { None };
+    let is_root =
+        fields.property("as", |value| value.one_of("who the daemon is", &[("nobody", false), ("root", true)]));
     let mut daemon = Daemon {
         name: name.unwrap_or_else(|| Spanned::new(String::new(), span)),
         argv: argv.unwrap_or_default(),
+        is_root: is_root.is_some_and(|is_root| is_root.value),
         env: Vec::new(),
         files: Vec::new(),
         prepare: Vec::new(),

@@ -10,9 +10,23 @@ use super::model::{Requires, Scenario};
 use super::source::SourceFile;
 use super::span::Spanned;
 use super::value::{Reading, Value};
-use super::{decode_host, decode_link, decode_run};
+use super::{decode_host, decode_link, decode_run, name_service};
 
-const NODES: &[&str] = &["about", "tag", "requires", "memory", "namespace", "router", "link", "run", "use", "sweep"];
+const NODES: &[&str] = &[
+    "about",
+    "source",
+    "tag",
+    "requires",
+    "memory",
+    "namespace",
+    "router",
+    "link",
+    "resolver",
+    "name",
+    "run",
+    "use",
+    "sweep",
+];
 
 /// The scenario that a document declares, as far as it can be understood; what cannot is added to the problems.
 pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problems: &mut Vec<Problem>) -> Scenario {
@@ -20,22 +34,28 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
         source: Arc::clone(source),
         sweep: Vec::new(),
         about: None,
+        documented: Vec::new(),
         tags: Vec::new(),
         requires: Vec::new(),
         memory_bytes: None,
         hosts: Vec::new(),
         links: Vec::new(),
+        resolver: None,
+        extra_names: Vec::new(),
         runs: Vec::new(),
     };
     for node in document.nodes() {
         match node.name().value() {
             "about" => about(node, &mut scenario, problems),
+            "source" => documented(node, &mut scenario, problems),
             "tag" => tags(node, &mut scenario, problems),
             "requires" => requires(node, &mut scenario, problems),
             "memory" => memory(node, &mut scenario, problems),
             "namespace" => scenario.hosts.extend(decode_host::host(node, false, problems)),
             "router" => scenario.hosts.extend(decode_host::host(node, true, problems)),
             "link" => scenario.links.extend(decode_link::link(node, problems)),
+            "resolver" => resolver(node, &mut scenario, problems),
+            "name" => scenario.extra_names.extend(name_service::name(node, problems)),
             "run" => scenario.runs.push(decode_run::run(node, problems)),
             _ => problems.push(unknown_node(node, "a scenario", NODES)),
         }
@@ -58,6 +78,37 @@ fn about(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
         fields.problem(again.help("a text of several lines stands between `\"\"\"` and `\"\"\"`"));
     }
     scenario.about = scenario.about.take().or(about);
+    fields.finish_leaf();
+}
+
+/// A page, a section, a file of the kernel: enough to look it up, and one line where it is listed.
+const MAX_DOCUMENTED_CHARS: usize = 200;
+
+fn documented(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    const EXAMPLE: &str = "source \"tcp(7)\" \"RFC 9293, 3.8.6\" \"net/ipv4/tcp_timer.c\"";
+    let read = |value: Value<'_>| {
+        let text = value.text()?;
+        let is_told = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        match is_told && text.chars().count() <= MAX_DOCUMENTED_CHARS {
+            true => Ok(text.to_owned()),
+            false => Err(value.expected("one line that names a document, at most 200 characters").help(EXAMPLE)),
+        }
+    };
+    let mut fields = Fields::new(node, problems);
+    let mut found: Vec<_> = fields.required_argument("where it is documented", EXAMPLE, read).into_iter().collect();
+    for value in fields.rest() {
+        found.extend(fields.read(value, read));
+    }
+    for document in found {
+        match scenario.documented.iter().find(|known| known.value == document.value) {
+            Some(known) => {
+                let again = Problem::new("this source is named twice").at(document.span).label("again");
+                fields
+                    .problem(again.also(known.span, "first here").help("each document once; give the section of each"));
+            }
+            None => scenario.documented.push(document),
+        }
+    }
     fields.finish_leaf();
 }
 
@@ -107,6 +158,16 @@ fn memory(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) 
     }
     scenario.memory_bytes = scenario.memory_bytes.take().or(memory);
     fields.finish_leaf();
+}
+
+fn resolver(node: &KdlNode, scenario: &mut Scenario, problems: &mut Vec<Problem>) {
+    let resolver = name_service::resolver(node, problems);
+    if let (Some(first), Some(second)) = (&scenario.resolver, &resolver) {
+        let problem = Problem::new("`resolver` is given twice").at(second.span).label("again");
+        let problem = problem.also(first.span, "first here");
+        problems.push(problem.help("name all servers in one node, in the order they are asked"));
+    }
+    scenario.resolver = scenario.resolver.take().or(resolver);
 }
 
 fn program(value: Value<'_>) -> Reading<String> {

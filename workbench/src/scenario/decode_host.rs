@@ -7,9 +7,9 @@ use super::daemon;
 use super::error::{Problem, quoted};
 use super::fields::{Fields, unknown_node};
 use super::model::{Destination, Host, Neighbour, Party, Route, RouteTo, Sysctl};
-use super::rule;
 use super::span::Spanned;
 use super::value::{Reading, Value};
+use super::{peer, rule};
 
 const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour", "daemon"];
 
@@ -42,6 +42,7 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
         routes: Vec::new(),
         neighbours: Vec::new(),
         daemons: Vec::new(),
+        peers: Vec::new(),
     };
     for child in fields.children() {
         match child.name().value() {
@@ -50,8 +51,10 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
             "route" => host.routes.extend(route(child, fields.problems())),
             "daemon" => host.daemons.extend(daemon::daemon(child, fields.problems())),
             "neighbour" => host.neighbours.extend(neighbour(child, fields.problems())),
+            name if peer::NODES.contains(&name) => host.peers.extend(peer::peer(child, fields.problems())),
             _ => {
-                let problem = unknown_node(child, &format!("a {}", fields.node_name()), NODES);
+                let known = [NODES, peer::NODES].concat();
+                let problem = unknown_node(child, &format!("a {}", fields.node_name()), &known);
                 fields.problem(problem);
             }
         }

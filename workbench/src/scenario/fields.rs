@@ -138,6 +138,11 @@ impl<'a, 'p> Fields<'a, 'p> {
         self.argument(reading)
     }
 
+    /// The arguments that nobody has asked for yet.
+    pub(super) fn node_arguments(&self) -> &VecDeque<&'a KdlEntry> {
+        &self.arguments
+    }
+
     /// Takes the arguments that are left.
     pub(super) fn rest(&mut self) -> Vec<Value<'a>> {
         std::mem::take(&mut self.arguments).into_iter().map(Value::new).collect()
@@ -198,26 +203,45 @@ impl<'a, 'p> Fields<'a, 'p> {
     }
 }
 
+const HOSTS: &str = "a `namespace` or a `router`";
+
+const FILE: &str = "the file itself, beside its hosts";
+
 /// Where nodes stand that somebody may look for elsewhere.
 const PLACES: &[(&str, &str)] = &[
     ("absent", "a `link`"),
+    ("answer", "a `dns`"),
+    ("backlog", HOSTS),
+    ("close", HOSTS),
     ("cut", "a `link`"),
-    ("daemon", "a `namespace` or a `router`"),
+    ("daemon", HOSTS),
     ("differs", "a `run`"),
+    ("dns", HOSTS),
+    ("drip", HOSTS),
     ("drop", "a `namespace`, a `router` or a `link`"),
+    ("echo", HOSTS),
     ("env", "a `run` or a `daemon`"),
     ("expect", "a `run`"),
+    ("half-close", HOSTS),
+    ("hoard", HOSTS),
+    ("http", HOSTS),
     ("file", "a `run` or a `daemon`"),
     ("folder", "a `run` or a `daemon`"),
-    ("neighbour", "a `namespace` or a `router`"),
+    ("name", FILE),
+    ("neighbour", HOSTS),
     ("netem", "a `link`"),
     ("prepare", "a `daemon`"),
     ("ready", "a `daemon`"),
-    ("reject", "a `namespace` or a `router`"),
-    ("route", "a `namespace` or a `router`"),
+    ("refuse", HOSTS),
+    ("reject", HOSTS),
+    ("reset", HOSTS),
+    ("resolver", FILE),
+    ("route", HOSTS),
+    ("silent", HOSTS),
+    ("stall", HOSTS),
     ("stdin", "a `run`"),
     ("sweep", "the scenario's own file, at its top or inside another `sweep`"),
-    ("sysctl", "a `namespace` or a `router`"),
+    ("sysctl", HOSTS),
     ("use", "a file at its top, outside of all blocks"),
 ];
 

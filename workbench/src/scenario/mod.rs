@@ -17,8 +17,10 @@ mod format;
 mod include;
 mod kernel_version;
 mod model;
+mod name_service;
 mod netem;
 mod parse;
+mod peer;
 mod placeholder;
 mod routes;
 mod rule;
@@ -50,7 +52,9 @@ pub use model::{
     Absent, Address, Destination, Differs, End, Expect, Host, Link, Neighbour, Party, Requires, Route, RouteTo, Rule,
     Run, Scenario, Stdin, SweepValue, Sysctl,
 };
+pub use name_service::{ExtraName, Resolver};
 pub use parse::parse;
+pub use peer::{Answer, BodyEnd, DnsMode, Http, Peer, PeerKind, Speech, Transport};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;

@@ -10,6 +10,8 @@ use miette::SourceSpan;
 use super::address::{Family, Prefix};
 use super::daemon::{Daemon, File};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
+use super::name_service::{ExtraName, Resolver};
+use super::peer::Peer;
 use super::source::SourceFile;
 use super::span::Spanned;
 
@@ -22,6 +24,8 @@ pub struct Scenario {
     pub sweep: Vec<SweepValue>,
     /// What it asks and teaches.
     pub about: Option<Spanned<String>>,
+    /// `source`: where the behaviour is documented, each as its author names it.
+    pub documented: Vec<Spanned<String>>,
     /// `quick`, `slow`, and whatever else its author sorts by.
     pub tags: Vec<Spanned<String>>,
     /// What the machine must have.
@@ -32,6 +36,10 @@ pub struct Scenario {
     pub hosts: Vec<Host>,
     /// The links, in the order of the file.
     pub links: Vec<Link>,
+    /// Who is asked for names that are not in `/etc/hosts`.
+    pub resolver: Option<Resolver>,
+    /// Names beside those of the hosts, in the order of the file.
+    pub extra_names: Vec<ExtraName>,
     /// The runs, in the order of the file.
     pub runs: Vec<Run>,
 }
@@ -75,6 +83,8 @@ pub struct Host {
     pub neighbours: Vec<Neighbour>,
     /// Its daemons, in the order of their start.
     pub daemons: Vec<Daemon>,
+    /// Its peers, in order.
+    pub peers: Vec<Peer>,
 }
 
 /// `sysctl NAME VALUE or=OTHER if-present=#true`.

@@ -118,6 +118,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether a bare number stands there.
+    pub(super) fn is_number(self) -> bool {
+        matches!(self.entry.value(), KdlValue::Integer(_) | KdlValue::Float(_))
+    }
+
     /// A chance from 0.0 to 1.0.
     pub(super) fn chance(self) -> Reading<f64> {
         match self.entry.value() {

@@ -71,6 +71,16 @@ pub fn fork_child(body: impl FnOnce() -> i32) -> io::Result<Pid> {
 ///
 /// As [`fork`].
 pub fn fork_companion(keep: &[BorrowedFd<'_>], work: impl FnOnce()) -> io::Result<Pid> {
+    fork_companion_keeping(keep.iter().map(|fd| fd.as_raw_fd() as u32).collect(), work)
+}
+
+/// As [`fork_companion`], with the numbers of the descriptors to keep, for work that owns them: in the calling process
+/// they are closed with `work`.
+///
+/// # Errors
+///
+/// As [`fork`].
+pub fn fork_companion_keeping(keep: Vec<u32>, work: impl FnOnce()) -> io::Result<Pid> {
     let parent = getpid();
     match fork()? {
         Forked::Parent(child) => Ok(child),
@@ -78,7 +88,8 @@ pub fn fork_companion(keep: &[BorrowedFd<'_>], work: impl FnOnce()) -> io::Resul
             // A panic must not unwind into the parent's code, which this process has a copy of.
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 // The parent may have ended before the signal was asked for.
-                if set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent && close_all_but(keep).is_ok() {
+                if set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent && close_all_but_numbers(keep).is_ok()
+                {
                     work();
                 }
             }));
@@ -87,12 +98,8 @@ pub fn fork_companion(keep: &[BorrowedFd<'_>], work: impl FnOnce()) -> io::Resul
     }
 }
 
-/// Closes every descriptor that is not in `keep`: a pipe held open here would keep somebody else waiting for its end.
-fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
-    close_all_but_numbers(keep.iter().map(|fd| fd.as_raw_fd() as u32).collect())
-}
-
-/// Closes every descriptor that has none of these numbers.
+/// Closes every descriptor that has none of these numbers: a pipe held open here would keep somebody else waiting for its
+/// end.
 ///
 /// Only for a forked child that never returns into code that still believes to own them.
 ///

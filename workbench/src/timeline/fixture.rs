@@ -275,6 +275,7 @@ fn plan(argv: Vec<String>) -> Plan {
         sysctls: Vec::new(),
         routes: Vec::new(),
         rules,
+        peers: Vec::new(),
         origin: Origin::default(),
     };
     let end = |name: &str, mac: u8| LinkEnd {
@@ -303,6 +304,7 @@ fn plan(argv: Vec<String>) -> Plan {
         file: "scenarios/syn-retries-0.kdl".into(),
         about: None,
         run: argv[0].clone(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),

@@ -39,6 +39,7 @@ fn plan(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Plan {
         file: "hand-made.kdl".to_owned(),
         about: None,
         run: "test".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),
@@ -108,6 +109,7 @@ fn host(name: &str, is_router: bool) -> HostPlan {
         sysctls: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
+        peers: Vec::new(),
         origin: Origin::default(),
     }
 }

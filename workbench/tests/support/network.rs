@@ -23,6 +23,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
         file: "by-hand.kdl".to_owned(),
         about: None,
         run: "run".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: vec![],
@@ -64,6 +65,7 @@ fn host(name: &str) -> HostPlan {
         sysctls: vec![],
         routes: vec![],
         rules: vec![],
+        peers: Vec::new(),
         origin: origin(2),
     }
 }

@@ -63,6 +63,7 @@ struct Seen {
 /// Captures that are being opened, each on a thread of its own that ends when its capture is open.
 pub struct Opening {
     threads: Vec<thread::JoinHandle<Result<Capture, CaptureError>>>,
+    open: Vec<Capture>,
 }
 
 impl Opening {
@@ -70,9 +71,27 @@ impl Opening {
     ///
     /// # Errors
     /// The first host's whose capture cannot be started.
-    pub fn wait(self) -> Result<Vec<Capture>, CaptureError> {
-        let open = |thread: thread::JoinHandle<_>| thread.join().expect("a thread that opens a capture does not panic");
-        self.threads.into_iter().map(open).collect()
+    pub fn wait(mut self) -> Result<Vec<Capture>, CaptureError> {
+        self.join()?;
+        Ok(self.open)
+    }
+
+    /// Waits until all captures are open and no thread is left.
+    ///
+    /// # Errors
+    /// As [`Opening::wait`].
+    pub fn join(&mut self) -> Result<(), CaptureError> {
+        for thread in std::mem::take(&mut self.threads) {
+            self.open.push(thread.join().expect("a thread that opens a capture does not panic")?);
+        }
+        Ok(())
+    }
+
+    /// Throws away the packets that open captures hold so far.
+    pub fn forget(&mut self) {
+        for capture in &mut self.open {
+            while capture.ring.pop(|_| ()).is_some() {}
+        }
     }
 }
 
@@ -91,7 +110,7 @@ impl Capture {
             let netns = netns.map_err(|source| CaptureError::Ring { host: host.clone(), source })?;
             threads.push(thread::spawn(move || Self::open_on_own_thread(&host, netns.as_fd())));
         }
-        Ok(Opening { threads })
+        Ok(Opening { threads, open: Vec::new() })
     }
 
     /// Moves the calling thread into `netns` and leaves it there.

@@ -111,6 +111,16 @@ impl SocketRecorder {
         Ok(self.destroyed.len() > before)
     }
 
+    /// Throws away what the kernel has told of destroyed sockets so far.
+    ///
+    /// # Errors
+    /// As [`SocketRecorder::hear`].
+    pub fn forget(&mut self, now: impl Fn() -> i64) -> Result<(), SocketError> {
+        self.hear(now)?;
+        self.destroyed.clear();
+        Ok(())
+    }
+
     /// Looks at all hosts, and says what it saw. A host without sockets, which had none the last time, is left out,
     /// except at the beginning and at the end.
     ///

@@ -33,6 +33,7 @@ fn plan(argv: Vec<String>) -> Plan {
         file: "scenarios/syn-retries-0.kdl".to_owned(),
         about: Some("How long does connect(2) wait: \"when\" nobody answers?\n  - always: 3 s\n---\n".to_owned()),
         run: "curl".to_owned(),
+        documented: Vec::new(),
         sweep: Vec::new(),
         template: None,
         requires: Vec::new(),
