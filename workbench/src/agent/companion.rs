@@ -16,6 +16,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
 use super::clock::monotonic_ns;
+use super::coarse_clock::CoarseClock;
 use super::stdio::{Stream, output};
 use crate::evidence::{Ending, Output};
 use crate::sys::{pidfd, session};
@@ -32,6 +33,8 @@ pub struct Start<'a> {
     pub argv: &'a [String],
     /// Whether it is root in the lab, and not `nobody`.
     pub is_root: bool,
+    /// Whether its coarse clocks stand still while it computes.
+    pub is_in_virtual_time: bool,
     /// The whole environment.
     pub env: &'a BTreeMap<String, String>,
     /// Working directory.
@@ -59,6 +62,7 @@ pub struct Companion {
     pidfd: Option<OwnedFd>,
     stdout: Stream,
     stderr: Stream,
+    coarse_clock: Option<CoarseClock>,
     ended: Option<(i64, Ending)>,
 }
 
@@ -79,27 +83,29 @@ impl Companion {
             session::as_nobody(&mut command);
         }
         // Namespaces belong to threads, and a new process takes those of the thread that makes it (namespaces(7)).
-        let child = thread::scope(|scope| {
+        let (child, coarse_clock) = thread::scope(|scope| {
             let spawn = || {
                 setns(start.netns, CloneFlags::CLONE_NEWNET)?;
                 // The name is a nicety, as for the command.
                 if unshare(CloneFlags::CLONE_NEWUTS).is_ok() {
                     let _ = nix::unistd::sethostname(start.hostname);
                 }
-                command.spawn()
+                let coarse_clock = start.is_in_virtual_time.then(CoarseClock::for_this_thread).transpose()?;
+                command.spawn().map(|child| (child, coarse_clock))
             };
             scope.spawn(spawn).join().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")))
         })?;
         let pidfd = pidfd::open(Pid::from_raw(child.id().cast_signed())).ok();
-        Ok(Self { child, pidfd, stdout, stderr, ended: None })
+        Ok(Self { child, pidfd, stdout, stderr, coarse_clock, ended: None })
     }
 
-    /// Waits until `is_ready`, until its end, or for `within_ns`.
+    /// Waits until `is_ready`, until its end, or for `within_ns`. What announces itself to nobody is looked for again and
+    /// again if it `looks`.
     ///
     /// # Errors
     ///
     /// What the kernel said.
-    pub fn wait(&mut self, within_ns: u64, is_ready: impl Fn(&Self) -> bool) -> io::Result<Waited> {
+    pub fn wait(&mut self, within_ns: u64, looks: bool, is_ready: impl Fn(&Self) -> bool) -> io::Result<Waited> {
         let deadline_ns = monotonic_ns().saturating_add_unsigned(within_ns);
         loop {
             self.take()?;
@@ -114,7 +120,9 @@ impl Companion {
                 return Ok(Waited::Late);
             }
             let mut fds: Vec<PollFd<'_>> = self.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-            let timeout = TimeSpec::from_duration(Duration::from_nanos(left_ns.min(LOOK_NS).unsigned_abs()));
+            let timeout = TimeSpec::from_duration(Duration::from_nanos(
+                if looks { left_ns.min(LOOK_NS) } else { left_ns }.unsigned_abs(),
+            ));
             match ppoll(&mut fds, Some(timeout), None) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -125,10 +133,11 @@ impl Companion {
     /// To poll for reading.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let pidfd = self.pidfd.as_ref().filter(|_| self.ended.is_none()).map(AsFd::as_fd);
-        [self.stdout.as_fd(), self.stderr.as_fd(), pidfd].into_iter().flatten()
+        let coarse_clock = self.coarse_clock.as_ref().map(AsFd::as_fd);
+        [self.stdout.as_fd(), self.stderr.as_fd(), pidfd, coarse_clock].into_iter().flatten()
     }
 
-    /// Takes what it has written, and its end.
+    /// Takes what it has written, and its end, and tells it the time.
     ///
     /// # Errors
     ///
@@ -137,6 +146,11 @@ impl Companion {
         // First whether it has ended: what it wrote before is there then.
         if self.ended.is_none() {
             self.ended = self.child.try_wait()?.map(|status| (monotonic_ns(), ending(status)));
+        }
+        if let Some(coarse_clock) = &mut self.coarse_clock
+            && !coarse_clock.answer()?
+        {
+            self.coarse_clock = None;
         }
         self.stdout.drain()?;
         self.stderr.drain()

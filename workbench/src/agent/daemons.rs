@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::{TimeSpec, TimeValLike};
+
 use super::clock::monotonic_ns;
 use super::companion::{Companion, Start, Waited};
 use super::execute::{PATH, Stop, environment, os};
-use super::{NotReady, files};
+use super::{Job, NotReady, files};
 use crate::evidence::{DaemonRecord, Ending};
 use crate::lab::{Lab, LabError};
 use crate::plan::{DaemonPlan, Origin, Plan, Ready};
@@ -19,6 +23,9 @@ use crate::record::sockets::SocketRecorder;
 const TOLD_LINES: usize = 8;
 /// Of so many characters each.
 const TOLD_CHARS: usize = 300;
+
+/// The kernel lets a poll last 0.1 % longer than was asked for, 100 ms at most (`select_estimate_accuracy` in fs/select.c).
+const SHORTLY_NS: i64 = 200_000_000;
 
 /// The daemons of a plan while they run.
 #[derive(Default)]
@@ -97,18 +104,18 @@ impl Daemons {
     /// # Errors
     ///
     /// [`Stop::NotReady`] if one is not, [`Stop::Os`] if it could not be tried.
-    pub fn start(plan: &Plan, lab: &Lab, captures: &mut Opening, sockets: &mut SocketRecorder) -> Result<Self, Stop> {
+    pub fn start(job: &Job, lab: &Lab, captures: &mut Opening, sockets: &mut SocketRecorder) -> Result<Self, Stop> {
         let mut daemons = Self::default();
-        if plan.daemons.is_empty() {
+        if job.plan.daemons.is_empty() {
             return Ok(daemons);
         }
         captures.join()?;
-        for daemon in &plan.daemons {
+        for daemon in &job.plan.daemons {
             let env = environment_of(daemon);
             for prepare in &daemon.prepare {
                 let what = format!("`prepare` of daemon {}: {}", daemon.name, prepare.argv[0]);
-                let mut companion = start(daemon, &prepare.argv, &env, lab, &what, &prepare.origin)?;
-                let waited = companion.wait(prepare.within_ns, |_| false).map_err(os("wait for a daemon"))?;
+                let mut companion = start(job, daemon, &prepare.argv, &env, lab, &what, &prepare.origin)?;
+                let waited = companion.wait(prepare.within_ns, false, |_| false).map_err(os("wait for a daemon"))?;
                 if !matches!(waited, Waited::Ended(Ending::Exit(0))) {
                     let goal = "it was to exit with 0";
                     return Err(not_ready(what, goal, waited, prepare.within_ns, &companion, &prepare.origin));
@@ -116,9 +123,10 @@ impl Daemons {
             }
             let what = format!("daemon {} in {}", daemon.name, daemon.host);
             let started_ns = monotonic_ns();
-            let mut companion = start(daemon, &daemon.argv, &env, lab, &what, &daemon.origin)?;
+            let mut companion = start(job, daemon, &daemon.argv, &env, lab, &what, &daemon.origin)?;
+            let looks = !matches!(daemon.ready, Ready::Line(_));
             let is_ready = |companion: &Companion| is_ready(daemon, companion);
-            let waited = companion.wait(daemon.within_ns, is_ready).map_err(os("wait for a daemon"))?;
+            let waited = companion.wait(daemon.within_ns, looks, is_ready).map_err(os("wait for a daemon"))?;
             if !matches!(waited, Waited::Ready) {
                 let goal = format!("it is ready when {}", daemon.ready);
                 return Err(not_ready(what, &goal, waited, daemon.within_ns, &companion, &daemon.origin));
@@ -130,6 +138,25 @@ impl Daemons {
         captures.forget();
         sockets.forget(monotonic_ns)?;
         Ok(daemons)
+    }
+
+    /// Hears them until shortly before `until_ns` of CLOCK_MONOTONIC.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Os`].
+    pub fn hear_until(&mut self, until_ns: i64) -> Result<(), Stop> {
+        loop {
+            let left_ns = until_ns - SHORTLY_NS - monotonic_ns();
+            if self.running.is_empty() || left_ns <= 0 {
+                return Ok(());
+            }
+            let mut fds: Vec<PollFd<'_>> = self.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+            match ppoll(&mut fds, Some(TimeSpec::nanoseconds(left_ns)), None) {
+                Ok(_) | Err(Errno::EINTR) => self.take()?,
+                Err(errno) => return Err(os("poll")(errno)),
+            }
+        }
     }
 
     /// To poll for reading.
@@ -160,6 +187,7 @@ impl Daemons {
 }
 
 fn start(
+    job: &Job,
     daemon: &DaemonPlan,
     argv: &[String],
     env: &BTreeMap<String, String>,
@@ -169,7 +197,16 @@ fn start(
 ) -> Result<Companion, Stop> {
     let netns =
         lab.netns(&daemon.host).ok_or_else(|| Stop::Os("find a daemon's host", std::io::ErrorKind::NotFound.into()))?;
-    let start = Start { argv, is_root: daemon.is_root, env, cwd: &folder(daemon), netns, hostname: &daemon.host };
+    let is_in_virtual_time = job.guest.is_some();
+    let start = Start {
+        argv,
+        is_root: daemon.is_root,
+        is_in_virtual_time,
+        env,
+        cwd: &folder(daemon),
+        netns,
+        hostname: &daemon.host,
+    };
     Companion::start(&start).map_err(|error| {
         Stop::NotReady(Box::new(NotReady {
             what: what.to_owned(),

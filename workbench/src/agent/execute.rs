@@ -95,7 +95,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let (captures, sockets) = opening.expect("a lab shows its hosts");
     let (mut captures, mut sockets) = (captures?, sockets?);
     let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
-    let daemons = Daemons::start(plan, &lab, &mut captures, &mut sockets)?;
+    let daemons = Daemons::start(job, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
     let recorders = Recorders { captures: captures.wait()?, sockets, daemons };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
@@ -115,7 +115,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         plan: plan.clone(),
         setup,
         sysctls,
-        tools: tools::versions(&programs(plan, &seen.processes), &[&asked, &known_tools], &env),
+        tools: tools::versions(&programs(plan, &seen.processes), &[&asked, &known_tools], &env, job.guest.is_some()),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,
@@ -154,7 +154,7 @@ fn meanwhile(
         let counted = scope.spawn(|| sockets.begin_counting());
         // In a virtual machine all is asked afterwards: what is known already must not change what happens.
         let early = if job.guest.is_some() { &[] } else { &job.plan.command.argv[..1] };
-        let asked = tools::versions(early, &[&job.known_tools], env);
+        let asked = tools::versions(early, &[&job.known_tools], env, false);
         counted.join().expect("reading counters does not panic")?;
         Ok((sysctls.join().expect("reading sysctls does not panic")?, asked))
     })

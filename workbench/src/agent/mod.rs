@@ -1,6 +1,7 @@
 //! Inside the lab: plan in, evidence out. The same code is process 1 of a host lab and init of a virtual one.
 
 mod clock;
+mod coarse_clock;
 mod companion;
 mod companions;
 mod daemons;

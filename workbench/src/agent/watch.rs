@@ -154,6 +154,7 @@ impl Watch {
     /// [`Stop`] if a recorder fails.
     pub fn run(mut self, start_ns: Option<i64>) -> Result<Seen, Stop> {
         if let Some(start_ns) = start_ns {
+            self.daemons.hear_until(start_ns)?;
             clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
         }
         self.offsets.read();
