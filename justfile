@@ -30,6 +30,11 @@ lint:
 confusion:
     UPDATE=1 cargo test --test main -- catalogue_the_confusion_table
 
+# Make docs/atlas.md anew from docs/atlas.kdl and the snapshots.
+[group('check')]
+atlas:
+    UPDATE=1 cargo test --test main -- atlas_the_page
+
 # Check licences, duplicate bans and sources of everything depended on.
 [group('check')]
 licences:

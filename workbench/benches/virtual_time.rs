@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench virtual_time [-- ROUNDS]`, on an otherwise idle machine; takes the newest kernel that is there.
 //!
-//! The first table is one connect that gives up after 134 s (`scenarios/syn-retries-default.kdl`), one run after the
+//! The first table is one connect that gives up after 134 s (`scenarios/syn/default.kdl`), one run after the
 //! other: `boot` is the kernel with a process 1 that switches the machine off, `unrecorded` builds the same network and
 //! runs the same curl without recording anything, `workbench` is the whole of `workbench run`. The second one is every
 //! scenario that waits between 1 s and 200 s, each once, as many at a time as there are cores, against the sum of their
@@ -28,7 +28,7 @@ use workbench::scenario::SourceFile;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const SCENARIO: &str = "scenarios/syn-retries-default.kdl";
+const SCENARIO: &str = "scenarios/syn/default.kdl";
 const ROUNDS: usize = 10;
 /// Wall time of one run of the first table, boot and recording included.
 const GOAL_S: f64 = 0.3;

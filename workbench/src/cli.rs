@@ -290,7 +290,7 @@ pub struct RunArgs {
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   workbench compare scenarios               every scenario on every kernel here
-  workbench compare scenarios/no-such-host.kdl --kernel 6.1,6.12
+  workbench compare scenarios/syn/no-such-host.kdl --kernel 6.1,6.12
   workbench compare scenarios --tag quick --format json
                                             one line of JSON for each run
 

@@ -21,6 +21,7 @@ pub mod kernels;
 pub mod lab;
 pub mod peers;
 pub mod plan;
+pub mod programs;
 pub mod record;
 pub mod report;
 pub mod scenario;

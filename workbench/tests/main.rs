@@ -15,6 +15,7 @@ mod diagram;
 mod docs;
 mod doctor;
 mod exports;
+mod faults;
 mod kernel_model;
 mod kernels;
 mod lab;
@@ -29,6 +30,7 @@ mod recorded;
 mod rings;
 mod scenarios;
 mod show;
+mod socket_programs;
 mod sockets;
 mod sockets_view;
 mod strace_oracle;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         doctor::trials(),
         kernel_model::trials(),
         exports::trials(),
+        faults::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         rings::trials(),
         scenarios::trials(),
         show::trials(),
+        socket_programs::trials(),
         sockets::trials(),
         sockets_view::trials(),
         strace_oracle::trials(),

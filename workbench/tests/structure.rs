@@ -11,7 +11,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Each module with those it may use. The pipeline points one way; what comes after evidence neither acts nor looks.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("agent", &["evidence", "lab", "peers", "plan", "record", "sys"]),
+    ("agent", &["evidence", "lab", "peers", "plan", "programs", "record", "sys"]),
     ("cli", &["doctor", "scenario"]),
     (
         "commands",
@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lab", &["evidence", "plan", "scenario", "sys"]),
     ("peers", &["plan", "sys"]),
     ("plan", &["scenario"]),
+    ("programs", &["plan", "sys"]),
     ("record", &["evidence", "plan", "sys"]),
     ("report", &["evidence", "plan", "scenario", "snapshot", "timeline", "verdict"]),
     ("scenario", &[]),

@@ -9,6 +9,8 @@ use std::thread;
 use nix::errno::Errno;
 
 use super::daemons::{self, Daemons};
+use super::faults::Faults;
+use super::programs::Programs;
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
 use super::{Job, NotReady, Outcome, Refused, Unsupported, clock, companions, files, guest, jiffies, tools, world};
@@ -16,16 +18,13 @@ use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
 use crate::lab::{Lab, LabError};
-use crate::plan::{Plan, RequirementKind};
+use crate::plan::{LinkEnd, LinkPlan, Plan, RequirementKind};
 use crate::record::packets::{Capture, CaptureError};
 use crate::record::sockets::{SocketError, SocketRecorder};
 use crate::record::syscalls::TraceError;
 
 /// Where programs are looked up, unless the scenario says otherwise.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// How long a virtual machine is left alone before its command is let go.
-const SETTLING_NS: i64 = 1_000_000_000;
 
 /// Carries out a job. To be called in process 1 of a lab, which must have one thread.
 pub fn execute(job: &Job) -> Outcome {
@@ -67,6 +66,9 @@ pub enum Stop {
     /// A daemon.
     #[error("{}: {}", .0.what, .0.happened)]
     NotReady(Box<NotReady>),
+    /// A socket program.
+    #[error("{0}")]
+    Program(String),
     /// Anything else.
     #[error("cannot {0}: {1}")]
     Os(&'static str, std::io::Error),
@@ -88,7 +90,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     daemons::have_programs(plan)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
-    let lab = Lab::build_watched(plan, |hosts| {
+    let mut lab = Lab::build_watched(plan, |hosts| {
         opening = Some((Capture::open_all(hosts), SocketRecorder::open_all(hosts)));
     })?;
     world::seal()?;
@@ -97,9 +99,11 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
     let daemons = Daemons::start(job, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
-    let recorders = Recorders { captures: captures.wait()?, sockets, daemons };
+    let faults = Faults::new(plan, lab.take_faults());
+    let recorders = Recorders { captures: captures.wait()?, sockets, faults, daemons };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
-    let seen = watch(job, &lab, recorders, stdin, &env, start_ns(job, jiffies.as_ref()))?;
+    let start = |from_ns| start_ns(job, jiffies.as_ref(), from_ns);
+    let seen = watch(job, &lab, recorders, stdin, &env, &start)?;
     let mut blind_spots = seen.blind_spots.clone();
     match lab.take_lost_on_wire()? {
         0 => {}
@@ -109,6 +113,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let mut setup = lab.notes().to_vec();
     setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));
+    let mut rule_counters = lab.rule_counters()?;
+    rule_counters.retain(|id, _| !seen.idle_rules.contains(id));
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: machine(job, jiffies.as_ref(), &seen, &lab),
@@ -125,10 +131,10 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         sockets: seen.sockets.samples,
         destroyed: seen.sockets.destroyed,
         counters: seen.sockets.counters,
-        rule_counters: lab.rule_counters()?,
-        faults: Vec::new(),
+        rule_counters,
+        faults: seen.faults,
         daemons: seen.daemons,
-        steps: Vec::new(),
+        steps: seen.steps,
         output: seen.output,
         end: seen.end,
         lateness: seen.lateness,
@@ -153,27 +159,31 @@ fn meanwhile(
         let sysctls = scope.spawn(|| lab.sysctls());
         let counted = scope.spawn(|| sockets.begin_counting());
         // In a virtual machine all is asked afterwards: what is known already must not change what happens.
-        let early = if job.guest.is_some() { &[] } else { &job.plan.command.argv[..1] };
+        let early =
+            if job.guest.is_some() || job.plan.command.program.is_some() { &[] } else { &job.plan.command.argv[..1] };
         let asked = tools::versions(early, &[&job.known_tools], env, false);
         counted.join().expect("reading counters does not panic")?;
         Ok((sysctls.join().expect("reading sysctls does not panic")?, asked))
     })
 }
 
-/// Runs the command, at `start_ns` of CLOCK_MONOTONIC if that is given, and records it.
+/// Runs the command and its socket programs, each at the moment that `start` gives, and records them.
 fn watch(
     job: &Job,
     lab: &Lab,
     recorders: Recorders,
     stdin: Stdin,
     env: &[(String, String)],
-    start_ns: Option<i64>,
+    start: &dyn Fn(i64) -> Option<i64>,
 ) -> Result<Seen, Stop> {
     let command = &job.plan.command;
     let netns = lab
         .netns(&command.host)
         .ok_or_else(|| Stop::Os("find the command's host", std::io::ErrorKind::NotFound.into()))?;
+    let programs = Programs::new(&job.plan).map_err(os("prepare the socket programs"))?;
     let command = Command {
+        lab,
+        programs,
         argv: command.argv.clone(),
         env: env.to_vec(),
         cwd: PathBuf::from(world::HOME),
@@ -181,8 +191,20 @@ fn watch(
         hostname: command.host.clone(),
         stdin,
         deadline_ns: command.deadline_ns,
+        on_the_way_ns: on_the_way_ns(&job.plan),
     };
-    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start_ns)
+    Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start)
+}
+
+/// What the links' delays make a packet take at most, as far as it is worth waiting for at the end of a run.
+fn on_the_way_ns(plan: &Plan) -> u64 {
+    const WORTH_NS: u64 = 100_000_000;
+    let netem = |end: &LinkEnd| {
+        let netem = end.netem.as_ref().map(|netem| &netem.netem);
+        netem.map_or(0, |netem| netem.delay_ns.unwrap_or(0) + netem.jitter_ns.unwrap_or(0))
+    };
+    let of_link = |link: &LinkPlan| link.delay_ns + link.ends.iter().map(netem).max().unwrap_or(0);
+    plan.links.iter().map(of_link).max().unwrap_or(0).min(WORTH_NS)
 }
 
 /// What the kernel has no way to tell. The run's other evidence holds all the same.
@@ -217,7 +239,8 @@ fn has_tools(plan: &Plan, env: &[(String, String)]) -> Result<(), LabError> {
 /// The programs that ran: daemons, then those of the command in the order of their start.
 fn programs(plan: &Plan, processes: &[Process]) -> Vec<String> {
     let daemons = plan.daemons.iter().map(|daemon| daemon.argv[0].clone());
-    daemons.chain(processes.iter().filter_map(|process| process.argv.first().cloned())).collect()
+    let executed = processes.iter().filter(|process| process.program.is_none());
+    daemons.chain(executed.filter_map(|process| process.argv.first().cloned())).collect()
 }
 
 /// A clean environment, nothing of the user's, no proxies, one language; with what is added to it.
@@ -238,12 +261,11 @@ pub(super) fn environment(added: &BTreeMap<String, String>) -> BTreeMap<String, 
     env
 }
 
-/// When a virtual machine lets its command go: at the phase that was asked for, after a second of settling. Earlier, a
-/// SYN of the first half millisecond has a time stamp of 0, which the kernel takes for none, and is sent once more.
-fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>) -> Option<i64> {
+/// When a virtual machine lets something go, from some moment on: at the phase that was asked for.
+fn start_ns(job: &Job, jiffies: Option<&JiffiesClock>, from_ns: i64) -> Option<i64> {
     let (guest, jiffies) = (job.guest.as_ref()?, jiffies?);
     let default_ns = JiffiesClock::DEFAULT_PHASE_JIFFIES * jiffies.tick_ns;
-    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), clock::monotonic_ns() + SETTLING_NS))
+    Some(jiffies.next_ns(guest.phase_ns.unwrap_or(default_ns), from_ns))
 }
 
 fn machine(job: &Job, jiffies: Option<&JiffiesClock>, seen: &Seen, lab: &Lab) -> Machine {

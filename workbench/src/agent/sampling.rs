@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use super::clock::{self, monotonic_ns};
 use super::execute::Stop;
-use crate::evidence::SampleReason;
+use crate::evidence::{SampleReason, SocketSample};
 use crate::record::sockets::{Recorded, Schedule, SocketRecorder};
 
 /// The socket recorder and when it looks.
@@ -65,6 +65,16 @@ impl Sampling {
     pub fn end(&mut self) -> Result<(), Stop> {
         self.recorder.end_counting()?;
         self.look(SampleReason::End)
+    }
+
+    /// Somebody waits for a socket's state, or nobody does.
+    pub fn hurry(&mut self, is_hurried: bool) {
+        self.schedule.hurry(is_hurried);
+    }
+
+    /// The samples so far, in order.
+    pub fn samples(&self) -> &[SocketSample] {
+        self.recorder.samples()
     }
 
     /// What was recorded, since zero.

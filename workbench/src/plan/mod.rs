@@ -7,6 +7,7 @@ mod describe;
 mod describe_daemon;
 mod differs;
 mod etc_files;
+mod fault;
 mod model;
 mod origin;
 mod peer;
@@ -17,9 +18,11 @@ mod sweep_tests;
 #[cfg(test)]
 mod tests;
 
+pub use crate::scenario::{Call, Direction, Endpoint, ExpectedResult, Family, OptionValue, Readiness, SocketKind};
 pub use build::build;
 pub use daemon::{DaemonPlan, FileContent, FilePlan, PreparePlan, Ready};
 pub use differs::{DiffersPlan, KernelRange};
+pub use fault::{Action, FaultPlace, FaultPlan, Heal};
 pub use model::{
     BodyEnd, Cause, CommandPlan, Distribution, DnsMode, Expectations, Expected, Hook, HostPlan, Http, LinkEnd,
     LinkPlan, NeighbourPlan, Netem, NetemPlan, Origin, PLAN_FORMAT_VERSION, PeerKind, Plan, PortRange, Protocol,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::daemon::{DaemonPlan, FilePlan};
 use super::differs::DiffersPlan;
+use super::fault::FaultPlan;
 use super::peer::PeerPlan;
 use super::program::ProgramPlan;
 pub use crate::scenario::{
@@ -78,6 +79,9 @@ pub struct Plan {
     /// Daemons, in the order of their start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub daemons: Vec<DaemonPlan>,
+    /// Faults with a cause: those of the hosts, then those of the links.
+    #[serde(default)]
+    pub faults: Vec<FaultPlan>,
     /// What the scenario itself claims.
     pub expect: Expectations,
     /// From which kernels on it goes otherwise, in the order of the scenario.
@@ -242,7 +246,7 @@ pub struct LinkPlan {
 }
 
 impl LinkPlan {
-    /// Whether the link needs a namespace of its own between the ends, because something acts on the wire.
+    /// Whether something acts on the wire from the beginning, so that the link needs a namespace of its own between its ends.
     pub fn has_wire(&self) -> bool {
         self.delay_ns > 0 || self.ends.iter().any(|e| e.netem.is_some() || !e.drops.is_empty())
     }

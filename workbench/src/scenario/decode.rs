@@ -10,7 +10,7 @@ use super::model::{Requires, Scenario};
 use super::source::SourceFile;
 use super::span::Spanned;
 use super::value::{Reading, Value};
-use super::{decode_host, decode_link, decode_run, name_service};
+use super::{decode_host, decode_link, decode_run, name_service, program};
 
 const NODES: &[&str] = &[
     "about",
@@ -23,6 +23,7 @@ const NODES: &[&str] = &[
     "link",
     "resolver",
     "name",
+    "program",
     "run",
     "use",
     "sweep",
@@ -42,6 +43,7 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
         links: Vec::new(),
         resolver: None,
         extra_names: Vec::new(),
+        programs: Vec::new(),
         runs: Vec::new(),
     };
     for node in document.nodes() {
@@ -56,6 +58,7 @@ pub(super) fn scenario(source: &Arc<SourceFile>, document: &KdlDocument, problem
             "link" => scenario.links.extend(decode_link::link(node, problems)),
             "resolver" => resolver(node, &mut scenario, problems),
             "name" => scenario.extra_names.extend(name_service::name(node, problems)),
+            "program" => scenario.programs.push(program::program(node, problems)),
             "run" => scenario.runs.push(decode_run::run(node, problems)),
             _ => problems.push(unknown_node(node, "a scenario", NODES)),
         }

@@ -62,14 +62,24 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
     let span = fields.span();
     let has_name = node.entries().iter().any(|entry| entry.name().is_none());
     let name = fields.required_argument("a name", REMEDY, |value| value.name("-_.", 64));
-    let argv = if has_name { command(&mut fields, REMEDY) } else { None };
-    let host = fields.required("in", || format!("name the host it runs in: {REMEDY}"), |v| v.text().map(str::to_owned));
+    let program = fields.property("program", |value| value.text().map(str::to_owned));
+    let argv = match &program {
+        Some(program) => no_command(&mut fields, program),
+        None if has_name => command(&mut fields, REMEDY),
+        None => None,
+    };
+    let host = if program.is_some() {
+        None
+    } else {
+        fields.required("in", || format!("name the host it runs in: {REMEDY}"), |v| v.text().map(str::to_owned))
+    };
     let deadline = fields.property("deadline", deadline);
     let mut run = Run {
         template: None,
         name: name.unwrap_or_else(|| Spanned::new(String::new(), span)),
         host: host.unwrap_or_else(|| Spanned::new(String::new(), span)),
         argv: argv.unwrap_or_default(),
+        program,
         env: Vec::new(),
         files: Vec::new(),
         stdin: Stdin::default(),
@@ -94,6 +104,25 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
     check_expect(&mut fields, &run);
     fields.finish();
     run
+}
+
+/// A socket program is no command, stands in its own host, and reads and inherits nothing.
+fn no_command(fields: &mut Fields<'_, '_>, program: &Spanned<String>) -> Option<Vec<String>> {
+    const REMEDY: &str = "run asks program=client";
+    if let Some(value) = fields.rest().first() {
+        let problem = Problem::new("a run is a command or a socket program, not both").at(value.span());
+        fields.problem(problem.label("the command").also(program.span, "the program").help(REMEDY));
+    }
+    if let Some(host) = fields.property("in", |value| value.text().map(str::to_owned)) {
+        let problem = Problem::new("a socket program has its host already").at(host.span).label("not here");
+        fields.problem(problem.help("remove `in=`: it stands at the program"));
+    }
+    for child in fields.children().iter().filter(|child| matches!(child.name().value(), "env" | "stdin")) {
+        let name = child.name();
+        let problem = Problem::new(format!("a socket program has no use for {}", quoted(name.value()))).at(name.span());
+        fields.problem(problem.label("not here").help("remove it"));
+    }
+    Some(vec![program.value.clone()])
 }
 
 /// The command of a node: one text that is split into words, or several arguments that are taken as they are. `remedy`

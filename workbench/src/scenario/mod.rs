@@ -3,10 +3,13 @@
 mod address;
 mod addresses;
 mod cause;
+mod caused;
 mod check;
+mod check_caused;
 mod combine;
 mod daemon;
 mod decode;
+mod decode_caused;
 mod decode_host;
 mod decode_link;
 mod decode_run;
@@ -22,6 +25,7 @@ mod netem;
 mod parse;
 mod peer;
 mod placeholder;
+mod program;
 mod routes;
 mod rule;
 mod snippets;
@@ -40,6 +44,7 @@ mod words;
 
 pub use address::{Family, Prefix};
 pub use cause::{Cause, SocketState};
+pub use caused::{CausedFault, FaultAction, Heal};
 pub use daemon::{Daemon, File, FileContent, Prepare, Ready};
 pub use error::Diagnostics;
 pub use fault::{
@@ -55,6 +60,9 @@ pub use model::{
 pub use name_service::{ExtraName, Resolver};
 pub use parse::parse;
 pub use peer::{Answer, BodyEnd, DnsMode, Http, Peer, PeerKind, Speech, Transport};
+pub use program::{
+    Call, Direction, Endpoint, Expected as ExpectedResult, OptionValue, Program, Readiness, SocketKind, Step,
+};
 pub use routes::ResolvedRoute;
 pub use source::SourceFile;
 pub use span::Spanned;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
+use super::caused::CausedFault;
 use super::daemon::{Daemon, File};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
 use super::name_service::{ExtraName, Resolver};
 use super::peer::Peer;
+use super::program::Program;
 use super::source::SourceFile;
 use super::span::Spanned;
 
@@ -40,6 +42,8 @@ pub struct Scenario {
     pub resolver: Option<Resolver>,
     /// Names beside those of the hosts, in the order of the file.
     pub extra_names: Vec<ExtraName>,
+    /// The socket programs, in the order of the file.
+    pub programs: Vec<Program>,
     /// The runs, in the order of the file.
     pub runs: Vec<Run>,
 }
@@ -83,6 +87,8 @@ pub struct Host {
     pub neighbours: Vec<Neighbour>,
     /// Its daemons, in the order of their start.
     pub daemons: Vec<Daemon>,
+    /// Faults with a cause, in order.
+    pub faults: Vec<CausedFault>,
     /// Its peers, in order.
     pub peers: Vec<Peer>,
 }
@@ -240,6 +246,8 @@ pub struct Link {
     pub absent: Vec<Absent>,
     /// The cable is pulled.
     pub is_cut: bool,
+    /// Faults with a cause, in order.
+    pub faults: Vec<CausedFault>,
     /// The node.
     pub span: SourceSpan,
 }
@@ -290,10 +298,12 @@ pub struct Run {
     pub name: Spanned<String>,
     /// The name as the file has it, where a sweep made another of it.
     pub template: Option<String>,
-    /// The host it runs in.
+    /// The host it runs in; empty for a socket program, which has its own.
     pub host: Spanned<String>,
-    /// Program and arguments.
+    /// Program and arguments; of a socket program: its name.
     pub argv: Vec<String>,
+    /// The socket program that it is, and then nothing is executed.
+    pub program: Option<Spanned<String>>,
     /// Added to the environment.
     pub env: Vec<(Spanned<String>, String)>,
     /// What it finds in its working directory.

@@ -1,5 +1,7 @@
 //! All unsafe code: thin, safe functions over system calls that `nix` does not wrap. One operation for each block.
 
+pub mod board;
+pub mod call;
 pub mod ethtool;
 pub mod fork;
 pub mod frame_socket;

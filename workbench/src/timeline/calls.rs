@@ -113,9 +113,13 @@ impl Calls<'_> {
             ("ETIMEDOUT", _) => {
                 let of_flow = sent().filter(|f| flow.is_some() && self.flows.of(f).map(|(of, _)| of) == flow);
                 let seen = of_flow.map(|f| f.retransmission).max().unwrap_or(0);
-                let retries = Retries::of(self.evidence, host);
-                let armed_ns = retries.connect_ns(self.sockets.connections[number].syn_count, seen);
-                Some(Timer { name: "SYN retries".into(), class: TimerClass::Wheel, armed_ns })
+                let connection = &self.sockets.connections[number];
+                let retries_ns = Retries::of(self.evidence, host).connect_ns(connection.syn_count, seen);
+                let (name, armed_ns) = match connection.user_timeout_ms.map(|ms| ms.saturating_mul(1_000_000)) {
+                    Some(ns) if ns > 0 && ns < retries_ns => ("TCP_USER_TIMEOUT", ns),
+                    _ => ("SYN retries", retries_ns),
+                };
+                Some(Timer { name: name.into(), class: TimerClass::Wheel, armed_ns })
             }
             ("EHOSTUNREACH", None) => {
                 let each_ns = neighbour_wait_ns(self.evidence, host);
@@ -130,7 +134,8 @@ impl Calls<'_> {
         }
     }
 
-    /// A connection whose descriptor was let go when the last wait for it had run out.
+    /// A connection whose descriptor was let go when the last wait for it had run out; or that is waited for again, which
+    /// the run's end cut short.
     fn gave_up(&self, number: usize, is_claim: bool) -> Option<Placed> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
@@ -145,8 +150,12 @@ impl Calls<'_> {
             return None;
         }
         let label = self.flows.label(number);
+        let goes_on = self.waits.goes_on(call.tid, connection.object);
         let text = match begun_ns {
             Some(_) => format!("gave up on connect to {label}"),
+            // A beat at which a program looks at something else is no news.
+            None if goes_on && !chain.is_one() => return None,
+            None if goes_on => format!("goes on waiting for {label}"),
             None => format!("gave up waiting for {label}"),
         };
         let wait = Some(chain.wait(begun_ns));

@@ -84,8 +84,9 @@ impl<'a> Data<'a> {
         }
         phase.last_ns = Some(flight.t_ns());
         let fate = self.names.fate(&flight.fate);
-        // Nobody counts acknowledgments; one that never arrives may be the point of a scenario.
-        let is_claim = is_claim && (is_data || flight.fate != Fate::Arrived);
+        // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, unless only the end cut
+        // it short.
+        let is_claim = is_claim && (is_data || !matches!(flight.fate, Fate::Arrived | Fate::InFlight));
         let (number, gap_ns) = (phase.number, phase.silence_ns);
         let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, fate, is_claim };
         let run = self.runs.entry(key).or_insert_with(|| Run {

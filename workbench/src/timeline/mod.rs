@@ -42,6 +42,7 @@ mod tcp_labels;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod windows;
 
 pub use build::{build, build_from};
 pub use calls::neighbour_wait_ns;
@@ -51,7 +52,7 @@ pub use flight::{Content, Dns, Fate, Flight, QuotedFlow, TcpSegment};
 pub use flights::flights;
 pub use flows::Flows;
 pub use index::Index;
-pub use names::{Names, fate};
+pub use names::{IN_FLIGHT, Names, fate};
 pub use phases::{Range, Spread, Stray, longest_wheel_ns, phases_ns, sampling_ns};
 pub use render::duration;
 pub use sockets::Sockets;

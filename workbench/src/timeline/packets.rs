@@ -16,6 +16,7 @@ use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
 use super::waits::Waits;
+use super::windows::Windows;
 use crate::evidence::Evidence;
 
 /// What the events of packets are made from.
@@ -43,6 +44,8 @@ struct Seen<'a> {
     known: BTreeSet<(&'a str, &'a str)>,
     /// How often a question was asked and when last: ARP by target, DNS by server and question.
     asked: BTreeMap<String, (u32, i64)>,
+    /// The ids under which a DNS question was asked, by link, server and question.
+    ids: BTreeMap<String, BTreeSet<u16>>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
 }
@@ -60,7 +63,7 @@ impl<'a> Packets<'a> {
         let has_routers = self.evidence.plan.hosts.iter().any(|host| host.is_router);
         let last_look_ns = self.waits.last_look_ns(self.evidence);
         let mut seen = Seen::default();
-        let mut data = Data::new(self.flows, self.names);
+        let (mut data, mut windows) = (Data::new(self.flows, self.names), Windows::default());
         let mut placed = Vec::new();
         for (index, flight) in self.flights.iter().enumerate() {
             let is_late = self.is_late(flight, last_look_ns);
@@ -77,6 +80,11 @@ impl<'a> Packets<'a> {
                         data.interrupt(flight, flow.0);
                     }
                     placed.extend(single);
+                    let is_seen = flight.fate == Fate::Arrived;
+                    if let Some(news) = is_seen.then(|| windows.note(segment, flow)).flatten() {
+                        let text = format!("{news} {} {}", direction(flow.1), self.flows.get(flow.0).label);
+                        placed.push(self.single(index, text, None, is_claim));
+                    }
                     if is_late {
                         seen.late.insert(flow.0);
                     }
@@ -130,12 +138,11 @@ impl<'a> Packets<'a> {
             _ => return None,
         };
         let wait = again.map(|again| again.wait);
-        let direction = if to_server { "to" } else { "from" };
         let count = match flight.retransmission {
             0 => String::new(),
             nth => format!(", retransmission {nth}"),
         };
-        let text = format!("{name} {direction} {}{count}", self.flows.get(flow).label);
+        let text = format!("{name} {} {}{count}", direction(to_server), self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
         let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
         let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
@@ -239,12 +246,23 @@ impl<'a> Packets<'a> {
         let question = super::escape::escape(&dns.question);
         if !dns.is_query {
             let place = self.names.place(from, ports.0);
-            seen.asked.remove(&format!("{} {place} {question}", flight.link));
+            let key = format!("{} {place} {question}", flight.link);
             let count = if dns.answers == 1 { "answer" } else { "answers" };
-            return (format!("DNS {} from {place} to {question} {} {count}", dns.rcode, dns.answers), None);
+            let truncated = if dns.is_truncated { ", truncated" } else { "" };
+            // Whoever asked throws such an answer away and goes on waiting (RFC 5452, 9.1).
+            let is_asked = seen.ids.get(&key).is_none_or(|ids| ids.contains(&dns.id));
+            if is_asked {
+                seen.asked.remove(&key);
+            }
+            let under = if is_asked { "" } else { ", under an id that was not asked for" };
+            let text =
+                format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
+            return (text, None);
         }
         let place = self.names.place(to, ports.1);
-        let again = ask(seen, format!("{} {place} {question}", flight.link), flight.t_ns());
+        let key = format!("{} {place} {question}", flight.link);
+        seen.ids.entry(key.clone()).or_default().insert(dns.id);
+        let again = ask(seen, key, flight.t_ns());
         let text = format!("DNS query {question} to {place}");
         let Some((nth, gap_ns)) = again else { return (text, None) };
         let timer = self.wait_before_sending(flight.t_ns()).and_then(|wait| wait.timer);
@@ -280,6 +298,10 @@ impl<'a> Packets<'a> {
 /// `client -> server`; a packet on the loopback interface stays where it is.
 pub(super) fn at(flight: &Flight) -> String {
     if flight.from == flight.to { format!("{} lo", flight.from) } else { format!("{} -> {}", flight.from, flight.to) }
+}
+
+fn direction(to_server: bool) -> &'static str {
+    if to_server { "to" } else { "from" }
 }
 
 pub(super) fn sightings(flight: &Flight) -> Vec<EvidenceRef> {

@@ -14,7 +14,9 @@ use super::names::Names;
 use super::objects::{Kind, Name, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
 use super::render::Renderer;
+use super::retries::Retries;
 use super::sockets::Sockets;
+use super::tcp_flags::{self, RST};
 use super::waits::Waits;
 use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
@@ -75,12 +77,11 @@ impl<'a> Programs<'a> {
                 continue;
             }
             let runs = by_process.entry(call.pid).or_default();
-            match self.sockets.begun_by(index).is_none().then(|| self.told(index, call)).flatten() {
-                Some(told) => match runs.last_mut().filter(|run| self.goes_on(run, &told)) {
-                    Some(run) => run.push(told),
-                    None => runs.push(vec![told]),
-                },
-                None => {}
+            let told = self.sockets.begun_by(index).is_none().then(|| self.told(index, call)).flatten();
+            let Some(told) = told else { continue };
+            match runs.last_mut().filter(|run| self.goes_on(run, &told)) {
+                Some(run) => run.push(told),
+                None => runs.push(vec![told]),
             }
         }
         by_process.into_values().flatten().flat_map(folded).map(|told| self.place(told)).collect()
@@ -99,7 +100,10 @@ impl<'a> Programs<'a> {
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
         let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll") || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
-        let wait = is_return.then(|| Wait { gap_ns: took_ns, timer: self.timer(index, call) });
+        let wait = is_return.then(|| {
+            let by_kernel = self.timed_out(index, call);
+            by_kernel.unwrap_or_else(|| Wait { gap_ns: took_ns, timer: self.timer(index, call) })
+        });
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),
@@ -108,6 +112,37 @@ impl<'a> Programs<'a> {
         };
         let moved = what.zip(moved).map(|(what, bytes)| (format!("{what}{}", self.which(index)), bytes));
         Some(Told { calls: vec![index], text, moved, is_return, wait })
+    }
+
+    /// The kernel gave up a connection, and this call says so: since when, and after which of its timers. Without
+    /// TCP_USER_TIMEOUT that is the last of many, and the wait is counted from what was sent before it.
+    fn timed_out(&self, index: usize, call: &Call) -> Option<Wait> {
+        let (until_ns, host) = (call.exit_ns.filter(|_| call.error() == Some("ETIMEDOUT"))?, self.names.host(call.pid));
+        let object = self.objects.first_of(index)?;
+        let flow = self.sockets.connections.iter().position(|connection| connection.object == object);
+        let flow = self.flows.of_connection(flow?)?;
+        let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
+        let is_sent = |f: &&Flight| f.from == host && f.t_ns() <= until_ns && tcp_flags::of(f) & RST == 0;
+        let sent: Vec<&Flight> = about.filter(is_sent).collect();
+        let wait = |since_ns: i64, name: &str, armed_ns: Option<u64>| {
+            let timer = armed_ns.map(|armed_ns| Timer { name: name.into(), class: TimerClass::Wheel, armed_ns });
+            Some(Wait { gap_ns: until_ns - since_ns, timer })
+        };
+        let option = |name| self.objects.get(object).options.at(name, index).map(|(value, _)| value);
+        let again = sent.iter().rposition(|flight| flight.retransmission > 0);
+        let new = again.and_then(|again| sent[..again].iter().rfind(|flight| flight.retransmission == 0));
+        if let (Some(ms), Some(new)) = (option(Name::UserTimeout), new) {
+            return wait(new.t_ns(), "TCP_USER_TIMEOUT", Some(ms.saturating_mul(1_000_000)));
+        }
+        let last_ns = sent.last()?.t_ns();
+        if let Some(again) = again {
+            let retries = Retries::of(self.evidence, host);
+            let gap_ns = until_ns - sent[again].t_ns();
+            let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns);
+            return wait(sent[again].t_ns(), "RTO", armed_ns);
+        }
+        let interval_ns = option(Name::KeepInterval).map(|s| s.saturating_mul(1_000_000_000));
+        wait(last_ns, "keepalive", interval_ns.filter(|_| option(Name::Keepalive).is_some_and(|on| on > 0)))
     }
 
     /// What ended a wait that ran out.

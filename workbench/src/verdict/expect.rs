@@ -1,7 +1,7 @@
 //! The scenario's `expect` against what happened: exit, signal, time, output.
 
 use super::Finding;
-use crate::evidence::{Ending, Evidence};
+use crate::evidence::{Ending, Evidence, StepRecord, StepResult};
 use crate::plan::{Expected, Origin};
 use crate::timeline::{EventKind, Timeline, duration, escape};
 
@@ -26,8 +26,8 @@ pub(super) fn findings(evidence: &Evidence, timeline: &Timeline) -> Vec<Finding>
     {
         findings.push(finding("signal", &format!("killed by {value}"), &how(), "this signal", origin));
     }
-    findings.extend(steps(evidence));
     findings.extend(time(evidence));
+    findings.extend(evidence.steps.iter().filter_map(|step| unexpected(evidence, step)));
     if evidence.output.discarded_bytes == 0 {
         for (stream, bytes, Expected { value, origin }) in absent(evidence) {
             let what = format!("{stream} contains");
@@ -37,22 +37,20 @@ pub(super) fn findings(evidence: &Evidence, timeline: &Timeline) -> Vec<Finding>
     findings
 }
 
-/// Socket programs that ended because a step came out otherwise than it expects. Each says so itself.
-fn steps(evidence: &Evidence) -> Vec<Finding> {
-    let failed = evidence.processes.iter().filter(|process| process.exit_code == Some(1));
-    let failed = failed.filter_map(|process| Some((process, process.program.as_deref()?)));
-    // A scenario may say that the command fails.
-    let is_expected = evidence.plan.expect.exit.as_ref().is_some_and(|exit| exit.value == 1);
-    let failed = failed.filter(|(process, _)| !(is_expected && evidence.is_commands(process)));
-    let finding = |program: &str| {
-        let plan = evidence.plan.programs.iter().find(|plan| plan.name == program)?;
-        let text = String::from_utf8_lossy(&evidence.output.stderr);
-        let said = text.lines().rev().find(|line| line.contains(program)).or(text.lines().last());
-        let observed = said.map_or_else(|| "exit 1".to_owned(), escape);
-        let what = format!("program {}", escape(program));
-        Some(finding(&what, "every step as it expects", &observed, "what each step's `expect` says", &plan.origin))
+/// A step of a socket program that went otherwise than expected. A scenario may say that the command itself fails.
+fn unexpected(evidence: &Evidence, step: &StepRecord) -> Option<Finding> {
+    let plan = &evidence.plan;
+    let program = plan.programs.iter().find(|program| program.name == step.program)?;
+    let is_command = plan.command.program.as_ref() == Some(&program.name);
+    let may_fail = is_command && plan.expect.exit.as_ref().is_some_and(|exit| exit.value == 1);
+    let wanted = program.steps.get(step.index).filter(|_| !may_fail)?;
+    let (result, came) = match step.result.as_ref()? {
+        StepResult::Ok(value) => (Ok(*value), value.to_string()),
+        StepResult::Failed(errno) => (Err(errno.as_str()), errno.clone()),
     };
-    failed.filter_map(|(_, program)| finding(program)).collect()
+    wanted.complaint(result)?;
+    let what = format!("program {}: {}", program.name, wanted.text);
+    Some(finding(&what, &wanted.expected_text(), &escape(&came), "what the step expects", &wanted.origin))
 }
 
 /// What the output is expected to hold and, as far as it was kept, does not.

@@ -1,4 +1,5 @@
-//! docs/atlas.md: a table for each part, a line for each row, what is so now taken from the snapshots.
+//! docs/atlas.md: for each part a table to find a row by, and a short section for each row; what is so now is taken from
+//! the snapshots. Cells of a table stay short, because long ones cannot be read in a terminal.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,112 +17,175 @@ const HEAD: &str = "\
 
 # The atlas
 
-Every behaviour that the source documents show, what they saw on their systems, and what today's tools and kernels do. Each
-line links to the scenario that brings it about and to the snapshot that a run is held against. Figures are from those
-snapshots; so are the versions.
+Every behaviour that the source documents show: what they saw on their systems, and what today's tools and kernels do. A row
+names its scenarios and the snapshots that each run is held against; how a run ended, after how long, by which timer,
+with which tool and on which kernel is taken from those snapshots. What has changed since is said in a sentence.
 ";
+
+/// A table's cell is shortened to so many causes.
+const CAUSES_IN_A_CELL: usize = 2;
+
+/// Programs that a run may need and is not about.
+const HELPERS: &[&str] = &["sh", "bash", "sleep", "head"];
 
 /// The page, and what is missing for it to be whole.
 pub struct Page {
     pub text: String,
     pub missing: Vec<String>,
-    /// Scenarios that a row refers to.
+    /// Runs that a row refers to: `tools/wget-read / once`.
     pub used: BTreeSet<String>,
+}
+
+/// What the snapshots of one row say.
+#[derive(Default)]
+struct Now {
+    /// A line for each snapshot.
+    lines: Vec<String>,
+    /// What ended them, without repetitions.
+    causes: Vec<String>,
 }
 
 /// Makes the page.
 pub fn make(parts: &[Part]) -> Result<Page, Failed> {
     let mut page = Page { text: HEAD.to_owned(), missing: Vec::new(), used: BTreeSet::new() };
     for part in parts {
-        let _ = write!(page.text, "\n## {}. {}\n", part.letter, part.title);
+        let _ = writeln!(page.text, "\n## {}. {}", part.letter, part.title);
         if let Some(document) = &part.document {
-            let system = part.system.as_ref().map_or(String::new(), |system| format!(", {system}"));
-            let _ = write!(page.text, "\nThen: 「{document}」{system}.\n");
+            let system = part.system.as_ref().map_or(String::new(), |system| format!(" ({system})"));
+            let _ = writeln!(page.text, "\nFrom the document `{document}`{system}.");
         }
-        page.text.push_str("\n| case | then | now | scenario, snapshot |\n|---|---|---|---|\n");
+        let mut sections = String::new();
+        page.text.push_str("\n| case | ended by |\n|---|---|\n");
         for row in &part.rows {
-            let line = line(row, &mut page)?;
-            page.text.push_str(&line);
+            let now = now(row, &mut page)?;
+            let _ = writeln!(page.text, "| [{}](#{}) | {} |", cell(&row.case), row.id, cell(&summary(&now.causes)));
+            section(&mut sections, part, row, &now);
         }
+        page.text.push_str(&sections);
     }
     Ok(page)
 }
 
-fn line(row: &Row, page: &mut Page) -> Result<String, Failed> {
-    let (mut now, mut links) = (Vec::new(), Vec::new());
-    for shown in &row.shown {
-        match shown {
-            Shown::Test(name) => links.push(format!("test `{name}`")),
-            Shown::Scenario { name, run } => scenario(row, name, run.as_deref(), page, &mut now, &mut links)?,
-        }
+fn section(out: &mut String, part: &Part, row: &Row, now: &Now) {
+    let _ = writeln!(out, "\n<a id=\"{}\"></a>\n\n### {}\n", row.id, text(&row.case));
+    let _ = writeln!(out, "- **Case:** {}", text(&row.command));
+    if let Some(then) = &row.then {
+        let system = part.system.as_deref().unwrap_or("the document");
+        let _ = writeln!(out, "- **Then** ({}): {}", text(system), text(then));
     }
-    if links.is_empty() {
-        page.missing.push(format!("{}: nothing shows it", row.id));
+    match now.lines.is_empty() {
+        true => out.push_str("- **Now:** nothing shows it yet\n"),
+        false => out.push_str("- **Now:**\n"),
     }
-    now.extend(row.difference.clone());
-    let command = row.command.as_ref().map_or(String::new(), |command| format!("<br>`{command}`"));
-    let then = row.then.as_deref().unwrap_or("–");
-    let cells = [format!("{}{command}", row.case), then.to_owned(), now.join("<br>"), links.join("<br>")];
-    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-    Ok(format!("| {} |\n", cells.join(" | ")))
+    for line in &now.lines {
+        let _ = writeln!(out, "  - {line}");
+    }
+    if let Some(difference) = &row.difference {
+        let _ = writeln!(out, "- **What changed:** {}", text(difference));
+    }
 }
 
-fn scenario(
-    row: &Row,
-    name: &str,
-    run: Option<&str>,
-    page: &mut Page,
-    now: &mut Vec<String>,
-    links: &mut Vec<String>,
-) -> Result<(), Failed> {
-    page.used.insert(name.to_owned());
-    let file = root().join(format!("scenarios/{name}.kdl"));
-    if !file.is_file() {
-        page.missing.push(format!("{}: no scenario {name}", row.id));
-        return Ok(());
+fn summary(causes: &[String]) -> String {
+    let mut summary = causes.iter().take(CAUSES_IN_A_CELL).cloned().collect::<Vec<_>>().join("; ");
+    if causes.len() > CAUSES_IN_A_CELL {
+        summary.push_str("; …");
     }
-    let scenarios = parse(&SourceFile::read(&file)?)?;
-    let store = Store::for_scenario(&file)?;
-    let plans = workbench::plan::build(&scenarios);
-    let wanted = plans.iter().filter(|plan| run.is_none_or(|run| plan.run == run));
-    let mut snapshots = Vec::new();
-    for snapshot_name in wanted.flat_map(|plan| plan.snapshot_names()) {
-        match store.load(&snapshot_name)? {
-            Some(snapshot) => {
-                now.push(format!("**{snapshot_name}**: {}", told(&snapshot)));
-                snapshots.push(format!("[{snapshot_name}](../snapshots/{name}/{snapshot_name}.snap)"));
-            }
-            None => page.missing.push(format!("{}: no snapshot of {snapshot_name} in {name}", row.id)),
+    summary
+}
+
+/// As it stands in Markdown: nothing in it is markup.
+fn text(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\`*<[]|".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The same in one cell of a table.
+fn cell(text: &str) -> String {
+    self::text(text).replace('\n', " ")
+}
+
+fn now(row: &Row, page: &mut Page) -> Result<Now, Failed> {
+    let mut now = Now::default();
+    for shown in &row.shown {
+        match shown {
+            Shown::Test(name) => now.lines.push(format!("held by the test `{name}`")),
+            Shown::Scenario { name, run } => scenario(row, name, run.as_deref(), page, &mut now)?,
         }
     }
-    if snapshots.is_empty() {
-        page.missing.push(format!("{}: no run in {name}", row.id));
+    if row.shown.is_empty() {
+        page.missing.push(format!("{}: it names no scenario", row.id));
     }
-    links.push(format!("[{name}](../scenarios/{name}.kdl): {}", snapshots.join(", ")));
+    Ok(now)
+}
+
+fn scenario(row: &Row, name: &str, run: Option<&str>, page: &mut Page, now: &mut Now) -> Result<(), Failed> {
+    let file = root().join(format!("scenarios/{name}.kdl"));
+    if !file.is_file() {
+        page.missing.push(format!("{}: there is no scenario {name}", row.id));
+        return Ok(());
+    }
+    let store = Store::for_scenario(&file)?;
+    let plans = workbench::plan::build(&parse(&SourceFile::read(&file)?)?);
+    let is_meant = |called: &str, template: Option<&str>| run.is_none_or(|run| run == called || Some(run) == template);
+    let mut runs = 0;
+    for plan in plans.iter().filter(|plan| is_meant(&plan.run, plan.template.as_deref())) {
+        runs += 1;
+        page.used.insert(format!("{name} / {}", plan.run));
+        for snapshot_name in plan.snapshot_names() {
+            let Some(snapshot) = store.load(&snapshot_name)? else {
+                page.missing.push(format!("{}: {name} / {snapshot_name} has no snapshot", row.id));
+                continue;
+            };
+            let links = format!(
+                "[{name}](../scenarios/{name}.kdl), [{snapshot_name}](../snapshots/{name}/{snapshot_name}.snap)"
+            );
+            now.lines.push(format!("{links}: {}", text(&told(&snapshot))));
+            let cause =
+                snapshot.claims.ended_by.as_ref().map_or("nothing that is known".to_owned(), ToString::to_string);
+            if !now.causes.contains(&cause) {
+                now.causes.push(cause);
+            }
+        }
+    }
+    if runs == 0 {
+        page.missing.push(format!("{}: {name} has no run {}", row.id, run.unwrap_or("at all")));
+    }
     Ok(())
 }
 
-/// How a run ended, after how long and by what, on what it was seen.
+/// How a run ended, after how long and by what, and on what that was recorded.
 fn told(snapshot: &Snapshot) -> String {
-    let summary = &snapshot.claims.summary;
+    let (summary, recording) = (&snapshot.claims.summary, &snapshot.recording);
     let how = match &summary.how {
         Ending::Exit(code) => format!("exit {code}"),
         Ending::Signal(name) => name.clone(),
-        Ending::Deadline => "nothing yet".to_owned(),
+        Ending::Deadline => "still running".to_owned(),
         Ending::ExecFailed(errno) => format!("not executed: {errno}"),
     };
     let seconds = summary.after_ns as f64 / 1e9;
-    let cause = snapshot.claims.ended_by.as_ref().map_or(String::new(), |cause| format!("; {cause}"));
-    let tool = summary.command.split_whitespace().next().unwrap_or_default();
-    let version = snapshot.recording.tools.get(tool).map_or(String::new(), |text| format!("{}, ", short(text)));
-    let kernel = snapshot.recording.kernel.split('-').next().unwrap_or_default();
-    format!("{how} after {seconds:.3} s{cause} ({version}Linux {kernel})")
+    let cause = snapshot.claims.ended_by.as_ref().map_or(String::new(), |cause| format!(", ended by {cause}"));
+    let program = summary.command.split_whitespace().next().unwrap_or_default();
+    let is_shown = |name: &str| name == program || HELPERS.contains(&program);
+    let tools = recording.tools.iter().filter(|(name, _)| is_shown(name) && !HELPERS.contains(&name.as_str()));
+    let mut on: Vec<String> = tools.map(|(name, version)| short(name, version)).collect();
+    on.push(format!("Linux {}", recording.kernel.split('-').next().unwrap_or_default()));
+    format!("{how} after {seconds:.3} s{cause} ({})", on.join(", "))
 }
 
-/// The name and the number of a version's first line.
-fn short(version: &str) -> String {
-    let words: Vec<&str> = version.split_whitespace().collect();
-    let number = words.iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
-    let number = number.map_or("", |number| number.trim_end_matches([',', ';']));
-    format!("{} {number}", words.first().copied().unwrap_or_default()).trim_end().to_owned()
+/// A tool's name and the number of its version, out of whatever it prints.
+fn short(name: &str, version: &str) -> String {
+    let is_number = |word: &&str| word.contains('.') && word.chars().any(|c| c.is_ascii_digit()) && !word.contains('/');
+    // `Ver 15.1 Distrib 10.11.14-MariaDB`: the first is that of its options.
+    let words = version.rsplit("Distrib ").next().unwrap_or(version).split_whitespace();
+    match words.map(|word| word.trim_matches(['(', ')', '[', ']', ',', ';'])).find(is_number) {
+        Some(number) if name.starts_with("nc.") || version.starts_with('[') => format!("{name} {number}"),
+        Some(number) => format!("{name} {}", number.trim_start_matches('v')),
+        None => name.to_owned(),
+    }
 }

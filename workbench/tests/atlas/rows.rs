@@ -14,8 +14,9 @@ pub const FILE: &str = "docs/atlas.kdl";
 pub struct Part {
     pub letter: String,
     pub title: String,
-    /// The document's title and the system it was written on, where there is one.
+    /// The document's title, where there is one.
     pub document: Option<String>,
+    /// The system that it was written on.
     pub system: Option<String>,
     pub rows: Vec<Row>,
 }
@@ -25,7 +26,7 @@ pub struct Row {
     pub id: String,
     pub case: String,
     /// What is typed, or what brings it about.
-    pub command: Option<String>,
+    pub command: String,
     /// What the document saw.
     pub then: Option<String>,
     /// What is otherwise now, in a sentence.
@@ -35,7 +36,7 @@ pub struct Row {
 
 /// What shows a row.
 pub enum Shown {
-    /// A scenario below scenarios/, without `.kdl`; all its runs, or those of one name.
+    /// A scenario below scenarios/, without `.kdl`; all its runs, or that of one name, or all that a sweep makes of it.
     Scenario { name: String, run: Option<String> },
     /// A test, for what no kernel produces.
     Test(String),
@@ -52,28 +53,28 @@ fn part(node: &KdlNode) -> Result<Part, Failed> {
     if node.name().value() != "part" {
         return Err(format!("{FILE}: expected `part`, found `{}`", node.name().value()).into());
     }
-    let children = node.children().map_or(&[][..], |children| children.nodes());
-    Ok(Part {
-        letter: argument(node, 0)?,
-        title: argument(node, 1)?,
-        document: property(node, "document"),
-        system: property(node, "system"),
-        rows: children.iter().map(row).collect::<Result<_, _>>()?,
-    })
+    let mut part =
+        Part { letter: argument(node, 0)?, title: argument(node, 1)?, document: None, system: None, rows: Vec::new() };
+    for child in children(node) {
+        match child.name().value() {
+            "document" => {
+                part.document = Some(argument(child, 0)?);
+                part.system = property(child, "system");
+            }
+            "row" => part.rows.push(row(child)?),
+            other => return Err(format!("{FILE}: no node `{other}` in the part {}", part.letter).into()),
+        }
+    }
+    Ok(part)
 }
 
 fn row(node: &KdlNode) -> Result<Row, Failed> {
-    let mut row = Row {
-        id: argument(node, 0)?,
-        case: argument(node, 1)?,
-        command: property(node, "command"),
-        then: None,
-        difference: None,
-        shown: Vec::new(),
-    };
-    for child in node.children().map_or(&[][..], |children| children.nodes()) {
+    let (id, case) = (argument(node, 0)?, argument(node, 1)?);
+    let mut row = Row { id, case, command: String::new(), then: None, difference: None, shown: Vec::new() };
+    for child in children(node) {
         let text = argument(child, 0)?;
         match child.name().value() {
+            "command" => row.command = text,
             "then" => row.then = Some(text),
             "difference" => row.difference = Some(text),
             "scenario" => row.shown.push(Shown::Scenario { name: text, run: property(child, "run") }),
@@ -81,7 +82,14 @@ fn row(node: &KdlNode) -> Result<Row, Failed> {
             other => return Err(format!("{FILE}: no node `{other}` in the row {}", row.id).into()),
         }
     }
-    Ok(row)
+    match row.command.is_empty() {
+        true => Err(format!("{FILE}: the row {} lacks `command`", row.id).into()),
+        false => Ok(row),
+    }
+}
+
+fn children(node: &KdlNode) -> &[KdlNode] {
+    node.children().map_or(&[][..], |children| children.nodes())
 }
 
 fn argument(node: &KdlNode, index: usize) -> Result<String, Failed> {

@@ -176,7 +176,7 @@ fn killed() -> Ran {
 fn no_kernel() -> Result<(), Failed> {
     let empty = scratch();
     let mut command = workbench();
-    command.args(["run", "--engine", "virtual", "scenarios/refused.kdl"]).env("WORKBENCH_CACHE", empty.path());
+    command.args(["run", "--engine", "virtual", "scenarios/syn/refused.kdl"]).env("WORKBENCH_CACHE", empty.path());
     let output = command.output()?;
     let words = ["needs a User-Mode Linux kernel, and there is none in", "`workbench kernel build` makes one"];
     expect(&output, 3, &words).map(drop)
@@ -186,7 +186,7 @@ fn no_kernel() -> Result<(), Failed> {
 fn with_tmpfs(options: &str, words: &[&str]) -> Ran {
     let folder = scratch();
     let run = format!(
-        "mount -t tmpfs -o {options} none '{0}' && TMPDIR='{0}' exec '{1}' run --engine virtual --no-snapshot scenarios/refused.kdl --only curl",
+        "mount -t tmpfs -o {options} none '{0}' && TMPDIR='{0}' exec '{1}' run --engine virtual --no-snapshot scenarios/syn/refused.kdl --only curl",
         folder.path().display(),
         env!("CARGO_BIN_EXE_workbench")
     );
@@ -211,6 +211,6 @@ fn without_room() -> Ran {
 }
 
 fn misplaced() -> Result<(), Failed> {
-    let output = workbench().args(["run", "--horizon", "1d", "scenarios/refused.kdl"]).output()?;
+    let output = workbench().args(["run", "--horizon", "1d", "scenarios/syn/refused.kdl"]).output()?;
     expect(&output, 2, &["--horizon means nothing on the host engine; add `--engine virtual`"]).map(drop)
 }

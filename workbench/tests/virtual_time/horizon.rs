@@ -18,7 +18,14 @@ const DAY_S: f64 = 86_400.0;
 
 fn thirty_days() -> Result<Completion, Failed> {
     let mut command = virtual_engine()?;
-    command.args(["--horizon", "30d", "--format", "json", "scenarios/never.kdl", "scenarios/never-mysql.kdl"]);
+    command.args([
+        "--horizon",
+        "30d",
+        "--format",
+        "json",
+        "scenarios/beyond/never.kdl",
+        "scenarios/tools/mysql-silent.kdl",
+    ]);
     let output = command.env("CI", "true").output()?;
     let (out, err) = texts(&output);
     let (mut runs, mut skipped) = (0, Vec::new());

@@ -28,7 +28,7 @@ fn identical() -> Result<Completion, Failed> {
         let load = is_loaded.then(Load::start).transpose()?;
         let folder = scratch();
         let mut command = virtual_engine()?;
-        command.args(["scenarios/connect-timeout.kdl", "--no-snapshot", "--format", "json", "--repeat", "4"]);
+        command.args(["scenarios/tools/connect-timeout.kdl", "--no-snapshot", "--format", "json", "--repeat", "4"]);
         let output = command.args(["--jobs", jobs, "--artifacts"]).arg(folder.path()).output()?;
         drop(load);
         let (out, err) = texts(&output);

@@ -145,6 +145,11 @@ impl SocketRecorder {
         Ok(&self.samples[first..])
     }
 
+    /// The samples so far, in order.
+    pub fn samples(&self) -> &[SocketSample] {
+        &self.samples
+    }
+
     /// Reads the counters that changes are counted from.
     ///
     /// # Errors

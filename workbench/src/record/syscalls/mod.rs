@@ -22,6 +22,7 @@ mod lives;
 mod memory;
 mod names;
 mod rings;
+mod roots;
 mod stops;
 mod table;
 mod tracees;
@@ -30,4 +31,4 @@ mod uring;
 
 pub use event::TraceEvent;
 pub use table::traced_names;
-pub use tracer::{TraceError, TracedCommand, Tracer};
+pub use tracer::{TraceError, TracedCommand, TracedProgram, TracedRoot, Tracer};

@@ -3,24 +3,22 @@
 //! Nothing ticks: `waitpid` blocks. Only while the pipe to the agent is full does the loop wait for two things at once.
 //! What a stop means for threads and processes is next door, in `lives`.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 use super::channel::{Frame, FrameWriter};
 use super::decode::{CallStop, Outcome};
+use super::roots::{Root, Standing};
 use super::table::{Frees, Traced, traced};
 use super::tracees::{Pending, Shared, Tracees};
 use super::{TraceEvent, filter, names, uring};
 use crate::evidence::{Arg, Call, CallResult, Process};
-use crate::sys::fork::exit_now;
 use crate::sys::ptrace::{self, Stop, SyscallEnd, SyscallStop};
 
 /// How far the command has come.
@@ -38,10 +36,14 @@ pub(super) enum Phase {
 
 /// Records a command and all its descendants.
 pub struct Recorder<'a> {
-    events: &'a mut FrameWriter,
-    gate: Option<OwnedFd>,
+    pub(super) events: &'a mut FrameWriter,
+    pub(super) gate: Option<OwnedFd>,
     /// SIGCHLD, which is blocked.
-    child_signal: SigSet,
+    pub(super) child_signal: SigSet,
+    /// What the tracer started, by thread id.
+    pub(super) roots: BTreeMap<i32, Root>,
+    /// Whether companions may begin, and whether the command may.
+    pub(super) may_begin: (bool, bool),
     pub(super) tracees: Tracees,
     pub(super) main: i32,
     pub(super) phase: Phase,
@@ -53,19 +55,33 @@ impl<'a> Recorder<'a> {
     /// `child_signal`, must be blocked.
     pub fn new(events: &'a mut FrameWriter, gate: OwnedFd, child_signal: SigSet) -> Self {
         let (tracees, phase) = (Tracees::default(), Phase::Held);
-        Self { events, gate: Some(gate), child_signal, tracees, main: 0, phase, next_seq: 0 }
+        let (roots, may_begin) = (BTreeMap::new(), (false, false));
+        Self { events, gate: Some(gate), child_signal, roots, may_begin, tracees, main: 0, phase, next_seq: 0 }
     }
 
-    /// Records until the command and all its descendants are gone. `report` says why, if the command's process ends
-    /// before its `execve`.
-    pub fn run(&mut self, main: Pid, argv: Vec<String>, report: impl FnOnce() -> Frame) -> io::Result<()> {
-        self.main = main.as_raw();
-        self.tracees.add_command(self.main, argv);
+    /// Follows a process that the tracer started and seized; the first is the command.
+    pub fn follow(&mut self, child: Pid, report: OwnedFd, argv: Vec<String>, program: Option<String>) {
+        let tid = child.as_raw();
+        if self.roots.is_empty() {
+            self.main = tid;
+        }
+        let is_program = program.is_some();
+        self.roots.insert(tid, Root { report: Some(report), is_program, standing: Standing::Preparing });
+        self.tracees.add_root(tid, argv, program);
+    }
+
+    /// Records until the command and all its descendants are gone, and the socket programs with them. `report` says why, if
+    /// one of them ends before it could begin.
+    pub fn run(&mut self, report: impl Fn(OwnedFd) -> Frame) -> io::Result<()> {
         while let Some((tid, stop)) = self.next_stop()? {
             let now_ns = monotonic_ns();
             let is_over = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
-            if is_over && tid == self.main && self.phase == Phase::Held {
-                return self.events.push(&report());
+            if is_over
+                && let Some(root) = self.roots.get_mut(&tid)
+                && root.standing != Standing::Going
+                && let Some(pipe) = root.report.take()
+            {
+                return self.events.push(&report(pipe));
             }
             self.on_stop(tid, stop, now_ns)?;
             if self.phase == Phase::Refused {
@@ -79,42 +95,24 @@ impl<'a> Recorder<'a> {
 
     /// Stands for a command that cannot be executed because there is no such program.
     pub fn refuse(&mut self, errno: Errno) -> io::Result<()> {
-        let monotonic_ns = self.wait_for_release()?;
+        self.read_gate()?;
+        let monotonic_ns = monotonic_ns();
         self.emit(TraceEvent::Started { monotonic_ns })?;
         self.emit(TraceEvent::ExecFailed { errno: names::errno(errno as i32), monotonic_ns })
     }
 
     /// The next stop; `None` when nobody is left. Blocks in `waitpid`, unless events wait for room in the pipe: then in
-    /// `poll`, for room and for SIGCHLD, which announces a stop.
+    /// `poll`, for room and for SIGCHLD, which announces a stop; or somebody is held: then for the gate as well.
     fn next_stop(&mut self) -> io::Result<Option<(i32, Stop)>> {
         loop {
-            let block = !self.events.is_backed_up();
+            let block = !self.events.is_backed_up() && !self.is_holding();
             match ptrace::wait_any(block) {
                 Ok(Some(stop)) => return Ok(Some(stop)),
-                Ok(None) => self.wait_for_room()?,
+                Ok(None) => self.wait_for_more()?,
                 Err(e) if e.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
                 Err(e) => return Err(e),
             }
         }
-    }
-
-    fn wait_for_room(&mut self) -> io::Result<()> {
-        let stops = SignalFd::with_flags(&self.child_signal, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        let room = PollFd::new(self.events.as_fd(), PollFlags::POLLOUT);
-        poll(&mut [room, PollFd::new(stops.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
-        while stops.read_signal()?.is_some() {}
-        self.events.flush()
-    }
-
-    /// Holds the command until the agent lets it go. The moment it does is the run's zero.
-    fn wait_for_release(&mut self) -> io::Result<i64> {
-        if let Some(gate) = self.gate.take()
-            && File::from(gate).read(&mut [0])? == 0
-        {
-            // The agent gave up: the command dies with the tracer.
-            exit_now(0);
-        }
-        Ok(monotonic_ns())
     }
 
     fn on_stop(&mut self, tid: i32, stop: Stop, now_ns: i64) -> io::Result<()> {
@@ -144,38 +142,32 @@ impl<'a> Recorder<'a> {
             self.on_foreign(tid, arch, now_ns)?;
             return self.proceed(tid, 0);
         }
+        let is_first = self.roots.get(&tid).is_some_and(|root| root.standing == Standing::Preparing);
+        if is_first && self.roots[&tid].is_program {
+            // Until it begins, it closes what it has from us.
+            let begins = u64::try_from(libc::SYS_execve) == Ok(number);
+            return if begins { self.hold(tid) } else { self.proceed(tid, 0) };
+        }
         let Some((thread, shared)) = self.tracees.with_shared(tid) else { return self.proceed(tid, 0) };
         let Some(traced) = traced(number).filter(|traced| matters(traced, tid, args, shared)) else {
             return self.proceed(tid, 0);
         };
-        let mut stop = CallStop::new(tid, args, now_ns);
+        let stop = CallStop::new(tid, args, now_ns);
         let mut decoded = (traced.enter)(&stop);
         if traced.number == libc::SYS_restart_syscall {
             decoded.push(Arg::Resumes(thread.previous.unwrap_or("system call").to_owned()));
         }
         let hidden = uring::at_entry(traced, &stop, &mut decoded, thread.record.pid, shared);
-        let is_first = self.phase == Phase::Held;
-        if is_first {
-            stop.entry_ns = self.wait_for_release()?;
-            self.phase = Phase::Executing;
-        }
         let pending = Pending { seq: self.next_seq, traced, stop, args: decoded };
         self.next_seq += 1;
         if let Some(thread) = self.tracees.thread(tid) {
             thread.pending = Some(pending);
         }
+        if is_first {
+            return self.hold(tid);
+        }
         self.proceed(tid, 0)?;
-        self.emit_hidden(tid, hidden, now_ns)?;
-        if is_first { self.emit_start(tid, stop.entry_ns) } else { Ok(()) }
-    }
-
-    /// The command was let go at its `execve`: zero.
-    fn emit_start(&mut self, tid: i32, monotonic_ns: i64) -> io::Result<()> {
-        self.emit(TraceEvent::Started { monotonic_ns })?;
-        let Some(thread) = self.tracees.thread(tid) else { return Ok(()) };
-        thread.record.start_ns = monotonic_ns;
-        let record = thread.record.clone();
-        self.emit_process(record)
+        self.emit_hidden(tid, hidden, now_ns)
     }
 
     /// At the return of a recorded call.
@@ -298,7 +290,7 @@ pub(super) fn unless_gone(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn monotonic_ns() -> i64 {
+pub(super) fn monotonic_ns() -> i64 {
     // CLOCK_MONOTONIC always exists.
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec())
 }

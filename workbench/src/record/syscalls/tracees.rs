@@ -57,11 +57,13 @@ pub struct Tracees {
 }
 
 impl Tracees {
-    /// Adds the command itself.
-    pub fn add_command(&mut self, tid: i32, argv: Vec<String>) {
+    /// Adds a process that the tracer started: the command, or a socket program.
+    pub fn add_root(&mut self, tid: i32, argv: Vec<String>, program: Option<String>) {
         let id = tid.cast_unsigned();
         self.processes.insert(id, Shared::default());
-        self.threads.insert(tid, Thread::new(id, id, 0, argv, 0));
+        let mut thread = Thread::new(id, id, 0, argv, 0);
+        thread.record.program = program;
+        self.threads.insert(tid, thread);
     }
 
     /// Adds a thread that `parent` made, if it is not known yet.

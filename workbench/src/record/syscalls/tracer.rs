@@ -11,7 +11,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use super::channel::{self, Frame, FrameReader};
-use super::{TraceEvent, launch};
+use super::{TraceEvent, launch, roots};
 use crate::evidence::Process;
 use crate::sys::fork::fork_child;
 
@@ -34,6 +34,32 @@ pub struct TracedCommand {
     pub stdout: OwnedFd,
     /// Descriptor 2.
     pub stderr: OwnedFd,
+}
+
+/// A socket program to run under the tracer: a forked process that executes nothing.
+pub struct TracedProgram {
+    /// Its name.
+    pub name: String,
+    /// Network namespace to enter.
+    pub netns: OwnedFd,
+    /// What its host is called.
+    pub hostname: String,
+    /// Descriptor 0.
+    pub stdin: OwnedFd,
+    /// Descriptor 1.
+    pub stdout: OwnedFd,
+    /// Descriptor 2.
+    pub stderr: OwnedFd,
+    /// What it does; returns its exit code. Runs in a process with one thread, above whose descriptor 2 all is closed.
+    pub work: Box<dyn Fn() -> i32>,
+}
+
+/// What a tracer runs: the first ends the run, whatever it is.
+pub enum TracedRoot {
+    /// A command.
+    Command(TracedCommand),
+    /// A socket program.
+    Program(TracedProgram),
 }
 
 /// Why a command could not be traced, or no longer.
@@ -84,12 +110,21 @@ impl Tracer {
     /// comes out of [`Self::receive`]. To be called from the agent's only thread; when that ends, the tracer dies, and
     /// with the tracer the command and all its descendants.
     pub fn spawn(command: TracedCommand) -> Result<Self, TraceError> {
-        let program = launch::Prepared::new(&command)?;
+        Self::spawn_all(TracedRoot::Command(command), Vec::new())
+    }
+
+    /// As [`Self::spawn`], with socket programs beside it, which begin at [`Self::release_companions`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::spawn`]'s.
+    pub fn spawn_all(main: TracedRoot, companions: Vec<TracedProgram>) -> Result<Self, TraceError> {
+        let roots = std::iter::once(main).chain(companions.into_iter().map(TracedRoot::Program));
+        let roots = roots.map(launch::Prepared::new).collect::<Result<Vec<_>, _>>()?;
         let (reader, writer) = channel::pipe().map_err(TraceError::Start)?;
         let (gate_read, gate_write) = channel::gate().map_err(TraceError::Start)?;
         let agent = nix::unistd::getpid();
-        let tracer = fork_child(|| launch::run_tracer(agent, command, &program, writer, gate_read))
-            .map_err(TraceError::Start)?;
+        let tracer = fork_child(|| launch::run_tracer(agent, roots, writer, gate_read)).map_err(TraceError::Start)?;
         Ok(Self {
             tracer,
             reader,
@@ -106,10 +141,22 @@ impl Tracer {
         self.reader.as_fd()
     }
 
+    /// Lets the socket programs beside the command begin.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, if the tracer is gone.
+    pub fn release_companions(&mut self) -> io::Result<()> {
+        match &self.gate {
+            Some(gate) => Ok(nix::unistd::write(gate, &[roots::COMPANIONS]).map(drop)?),
+            None => Ok(()),
+        }
+    }
+
     /// Lets the command go. Its first event is [`TraceEvent::Started`], whose stamp is the entry of its `execve`.
     pub fn release(&mut self) -> io::Result<()> {
         match self.gate.take() {
-            Some(gate) => std::fs::File::from(gate).write_all(b"!"),
+            Some(gate) => std::fs::File::from(gate).write_all(&[roots::COMMAND]),
             None => Ok(()),
         }
     }

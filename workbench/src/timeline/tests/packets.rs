@@ -130,7 +130,14 @@ fn an_icmp_error_names_the_flow_it_is_about() {
 #[test]
 fn a_dns_question_asked_again_waited_for_the_resolvers_poll() {
     let mut run = Fixture::new("tool");
-    let dns = Dns { is_query: true, id: 1, question: "A x.".into(), rcode: "NOERROR".into(), answers: 0 };
+    let dns = Dns {
+        is_query: true,
+        id: 1,
+        question: "A x.".into(),
+        rcode: "NOERROR".into(),
+        answers: 0,
+        is_truncated: false,
+    };
     let query = Content::Udp { sport: 5353, dport: 53, payload_len: 20, dns: Some(dns) };
     run.call((90, 130), "sendto", vec![Arg::Fd(3)], value(20)).flight(100, "client", "server", query.clone());
     run.poll((200, 5_005_200), 3, 5000, "");

@@ -1,8 +1,9 @@
 //! Socket programs: every declared call with its result, in its host, in the words of the field.
 
 use crate::evidence::{Arg, Ending, Process, TcpSocket, TcpState, TimerKind};
-use crate::evidence::{SampleReason, SocketSample};
+use crate::evidence::{SampleReason, SocketSample, StepRecord, StepResult};
 use crate::plan::{Origin, ProgramPlan, StepPlan};
+use crate::scenario::{Call, ExpectedResult};
 use crate::timeline::fixture::{Fixture, error, ip, place, symbol, value};
 use crate::timeline::{EventKind, build_from};
 use crate::verdict::judge_from;
@@ -13,10 +14,16 @@ const S: i64 = 1_000_000_000;
 /// A tool in `client`, and the program `server` in the host of the same name, begun before it.
 fn with_server(steps: &[&str]) -> Fixture {
     let mut run = Fixture::new("nc server 80");
-    let step = |text: &&str| StepPlan { text: (*text).to_owned(), origin: Origin::default() };
+    let step = |text: &&str| StepPlan {
+        text: (*text).to_owned(),
+        call: Call::Reach { name: "any".to_owned() },
+        expected: ExpectedResult::Success,
+        origin: Origin::default(),
+    };
     run.evidence.plan.programs.push(ProgramPlan {
         name: "server".into(),
         host: "server".into(),
+        sockets: 0,
         steps: steps.iter().map(step).collect(),
         origin: Origin::default(),
     });
@@ -114,15 +121,17 @@ fn a_tool_is_judged_by_its_own_calls_and_not_by_those_of_a_program() {
 }
 
 #[test]
-fn a_step_that_comes_out_otherwise_than_expected_fails_the_run_with_its_own_words() {
-    let mut run = with_server(&["socket a tcp"]);
+fn a_step_that_comes_out_otherwise_than_expected_fails_the_run_with_what_came() {
+    let mut run = with_server(&["bind again 80"]);
     run.evidence.processes[0].exit_code = Some(1);
     run.evidence.processes[0].end_ns = Some(S / 2);
-    run.evidence.output.stderr = b"server: bind again 80: expected EADDRINUSE, it succeeded\n".to_vec();
+    let result = Some(StepResult::Failed("EADDRINUSE".into()));
+    let step = StepRecord { program: "server".into(), index: 0, began_ns: 0, done_ns: Some(1), result };
+    run.evidence.steps.push(step);
     let timeline = build_from(&run.evidence, &run.flights);
     let verdict = judge_from(&run.evidence, &run.flights, &timeline);
     let [finding] = &verdict.findings[..] else { panic!("one finding: {:?}", verdict.findings) };
-    assert_eq!(finding.observed, "server: bind again 80: expected EADDRINUSE, it succeeded");
+    assert_eq!((finding.what.as_str(), finding.observed.as_str()), ("program server: bind again 80", "EADDRINUSE"));
     assert!(claims(&run).contains(&"500 server server: exit 1".to_owned()), "{:?}", claims(&run));
 }
 

@@ -1,6 +1,7 @@
 //! The search's beginning: how the command ended, and what to say where there is nothing to search for.
 
 use super::case::Case;
+use super::declared::gone;
 use super::happenings::What;
 use super::network::plain;
 use super::next::next;
@@ -23,7 +24,7 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-            let found = end_of(&case, command, t_ns, &mut Trail::default());
+            let found = gone(&case, command, t_ns).or_else(|| end_of(&case, command, t_ns, &mut Trail::default()));
             found.map_or_else(|| by_itself(&case, command, t_ns), |found| marked(found, t_ns))
         }
     }
