@@ -136,8 +136,8 @@ fn last_step_ns(evidence: &Evidence) -> Option<i64> {
         Some(Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }) => true,
         _ => record.done_ns.is_none_or(|done_ns| done_ns - record.began_ns >= BLOCKED_NS),
     };
-    let own = evidence.steps.iter().filter(|record| record.program == *program);
-    let last = own.filter(looked).next_back()?;
+    let mut own = evidence.steps.iter().filter(|record| record.program == *program);
+    let last = own.rfind(looked)?;
     Some(last.done_ns.unwrap_or(evidence.end.t_ns))
 }
 
