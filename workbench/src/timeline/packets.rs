@@ -35,6 +35,8 @@ struct Seen<'a> {
     sent: BTreeMap<(&'a str, usize, bool, u32), i64>,
     /// RTOs of a flow's SYN that expired, by link.
     expired: BTreeMap<(&'a str, usize), u32>,
+    /// When a retransmission timer sent something again last, by link, flow and direction.
+    fired: BTreeMap<(&'a str, usize, bool), i64>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
     /// Flows in which a peer's packet came too late for anybody.
@@ -56,6 +58,9 @@ struct Again {
     /// Since the last sending.
     wait: Wait,
 }
+
+/// Half of the smallest RTO (TCP_RTO_MIN, include/net/tcp.h).
+const BEHIND_NS: i64 = 100_000_000;
 
 impl<'a> Packets<'a> {
     pub(super) fn events(&self) -> Vec<Placed> {
@@ -122,7 +127,7 @@ impl<'a> Packets<'a> {
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
-        let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
+        let again = gap_ns.map(|gap_ns| self.again(seen, (flow, to_server), segment, flight, gap_ns));
         let name = match &again {
             _ if has(RST) => "RST",
             _ if has(SYN | ACK) => "SYN-ACK",
@@ -149,7 +154,14 @@ impl<'a> Packets<'a> {
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.
-    fn again(&self, seen: &mut Seen<'a>, flow: usize, segment: &TcpSegment, flight: &'a Flight, gap_ns: i64) -> Again {
+    fn again(
+        &self,
+        seen: &mut Seen<'a>,
+        (flow, to_server): (usize, bool),
+        segment: &TcpSegment,
+        flight: &'a Flight,
+        gap_ns: i64,
+    ) -> Again {
         let retries = Retries::of(self.evidence, &flight.from);
         let tick_ns = self.evidence.machine.tick_ns;
         let rto = |armed_ns| Some(Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns });
@@ -173,7 +185,14 @@ impl<'a> Packets<'a> {
             let latest_ns = armed_ns + armed_ns / 8 + tick_ns;
             gap_ns.unsigned_abs() <= latest_ns
         });
-        Again { is_by_timer: armed_ns.is_some(), wait: Wait { gap_ns, timer: explained.and_then(rto) } }
+        // A socket has one such timer: what is sent again right behind was asked for by the answer to what it sent.
+        let key = (flight.link.as_str(), flow, to_server);
+        let is_behind = seen.fired.get(&key).is_some_and(|fired_ns| flight.t_ns() - fired_ns < BEHIND_NS);
+        let is_by_timer = armed_ns.is_some() && !is_behind;
+        if is_by_timer {
+            seen.fired.insert(key, flight.t_ns());
+        }
+        Again { is_by_timer, wait: Wait { gap_ns, timer: explained.filter(|_| is_by_timer).and_then(rto) } }
     }
 
     /// Anything but TCP and plain datagrams.
