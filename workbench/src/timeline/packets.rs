@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::packet_facts::{is_housekeeping, is_to_a_group};
 use super::probes::{Probe, Probes};
 use super::retries::Retries;
 use super::sockets::Sockets;
@@ -357,17 +358,6 @@ pub(super) fn is_copy(flight: &Flight) -> bool {
     flight.sent_ns.is_none() && flight.link != "lo"
 }
 
-/// When the packet arrived that ended a connect on this flow: SYN-ACK, RST, or an ICMP error about it.
-pub(super) fn answer_arrived_ns(flights: &[Flight], flows: &Flows, flow: usize, before_ns: i64) -> Option<i64> {
-    let is_answer = |flight: &&Flight| match &flight.content {
-        Content::Tcp(segment) => segment.flags & (SYN | RST) != 0 && flows.of(flight) == Some((flow, false)),
-        Content::Icmp { .. } => true,
-        _ => false,
-    };
-    let about = flows.about(flow).iter().map(|index| &flights[*index]);
-    about.filter(is_answer).filter_map(|f| f.arrived_ns).filter(|arrived| *arrived <= before_ns).max()
-}
-
 fn note_handshake(seen: &mut Seen<'_>, flow: usize, segment: &TcpSegment, flight: &Flight) {
     match segment.flags & (SYN | ACK) {
         SYN => {
@@ -404,13 +394,4 @@ fn pass_on(seen: &mut Seen<'_>, flight: &Flight) -> bool {
         seen.passing.insert(key(&flight.to));
     }
     is_passed_on
-}
-
-/// What IPv6 says on a link all by itself.
-fn is_housekeeping(kind: &str) -> bool {
-    ["router solicitation", "router advertisement", "multicast listener"].iter().any(|word| kind.contains(word))
-}
-
-fn is_to_a_group(flight: &Flight) -> bool {
-    flight.addresses.is_some_and(|(_, to)| to.is_multicast())
 }
