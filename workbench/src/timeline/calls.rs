@@ -8,7 +8,7 @@ use super::flight::{Content, Flight};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed, anchor_of_return};
-use super::packets::answer_arrived_ns;
+use super::packet_facts::answer_arrived_ns;
 use super::programs::Programs;
 use super::render::Renderer;
 use super::retries::Retries;
