@@ -62,8 +62,7 @@ impl Calls<'_> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
         let label = self.flows.label(number);
-        // After the command's end a companion's calls are chance.
-        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.evidence.end.t_ns;
+        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.programs.until_ns(call.pid);
         let before = self.waits.before(call.tid, call.entry_ns).and_then(|chain| chain.sleep());
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
         if let Some(how) = self.at_once(number, call) {

@@ -108,10 +108,9 @@ impl<'a> Data<'a> {
         let fate = self.names.fate(&flight.fate);
         // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, unless only the end cut
         // it short, and so may one that socket programs had to wait for.
-        let is_answered = matches!(flight.fate, Fate::Arrived | Fate::InFlight);
-        let is_claim = is_claim && (is_data || !is_answered || late_ns.is_some());
-        let silence = phase.silence_ns.filter(|_| is_data).map(|gap_ns| Wait { gap_ns, timer: None });
-        let (number, wait) = (phase.number, late_ns.map(delayed_ack).or(silence));
+        let is_missing = !matches!(flight.fate, Fate::Arrived | Fate::InFlight);
+        let is_claim = is_claim && (is_data || is_missing || late_ns.is_some());
+        let number = phase.number;
         let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, fate, is_claim };
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: index,
@@ -119,7 +118,10 @@ impl<'a> Data<'a> {
             at: at(flight),
             bytes: 0,
             packets: 0,
-            wait,
+            wait: late_ns.map(delayed_ack).or_else(|| {
+                let silence_ns = if is_data { phase.silence_ns.take() } else { None };
+                silence_ns.map(|gap_ns| Wait { gap_ns, timer: None })
+            }),
             evidence: Vec::new(),
         });
         let is_new = flight.retransmission == 0 && !is_copy(flight);

@@ -33,6 +33,8 @@ pub mod objects;
 mod order;
 mod packets;
 mod phases;
+mod probes;
+mod program_names;
 mod programs;
 mod render;
 mod retries;

@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::probes::{Probe, Probes};
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -50,6 +51,8 @@ struct Seen<'a> {
     ids: BTreeMap<String, BTreeSet<u16>>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
+    /// Probes of silent peers.
+    probes: Probes<'a>,
 }
 
 /// Why a segment was sent again.
@@ -129,6 +132,9 @@ impl<'a> Packets<'a> {
         let takes_sequence = (segment.payload_len > 0 || has(SYN) || has(FIN)) && !is_copy(flight);
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
+        if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
+            return Some(self.probe(index, &probe, (flow, to_server), is_claim));
+        }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
         let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
         let name = match &again {
@@ -156,6 +162,20 @@ impl<'a> Packets<'a> {
             .filter(|_| !self.is_of_program(index))
             .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
         Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
+    }
+
+    /// A question to a peer that says nothing. Where the persist timer explains the gap, it is named.
+    fn probe(&self, index: usize, probe: &Probe, (flow, to_server): (usize, bool), is_claim: bool) -> Placed {
+        let (retries, tick_ns) = (Retries::of(self.evidence, &self.flights[index].from), self.evidence.machine.tick_ns);
+        let of_window = probe.is_of_window.then(|| retries.established_ns(0, probe.gap_ns, tick_ns)).flatten();
+        let is_near = |armed_ns: &u64| probe.gap_ns.unsigned_abs() <= armed_ns + armed_ns / 8 + tick_ns;
+        let timer = of_window.filter(is_near);
+        let timer = timer.map(|armed_ns| Timer { name: "persist".into(), class: TimerClass::Wheel, armed_ns });
+        let name = if probe.is_of_window { "window probe" } else { "keepalive probe" };
+        let direction = if to_server { "to" } else { "from" };
+        let text = format!("{name} {} {direction} {}", probe.nth, self.flows.get(flow).label);
+        let wait = Wait { gap_ns: probe.gap_ns, timer };
+        self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it)
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.

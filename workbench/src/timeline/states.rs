@@ -25,6 +25,8 @@ pub(super) struct States<'a> {
     pub names: &'a Names<'a>,
     pub flows: &'a Flows,
     pub flights: &'a [Flight],
+    /// When the command last looked: what happens elsewhere after that is chance.
+    pub last_look_ns: i64,
 }
 
 /// A socket as it was from one sample on.
@@ -142,7 +144,7 @@ impl States<'_> {
             kind: EventKind::State,
             text: format!("{} {what}", self.socket(key)),
             wait,
-            is_claim: true,
+            is_claim: key.0 == self.evidence.plan.command.host || span.begin_ns <= self.last_look_ns,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
         // A sample may see what a call made before that call is back; one that a step waited for stands before what

@@ -12,6 +12,9 @@ use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
+/// What lies longer before the end may not be why.
+const SOON_NS: i64 = 500_000_000;
+
 /// What ended the command.
 pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
     let t_ns = evidence.end.t_ns;
@@ -26,10 +29,16 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         Ending::Exit(_) | Ending::Signal(_) => {
             let found = gone(&case, command, t_ns).or_else(|| end_of(&case, command, t_ns, &mut Trail::default()));
             // A socket program does what it was told to; that something came or that it had slept long enough ends it no
-            // more than any other of its steps.
+            // more than any other of its steps. What came long before did not end it either: it waited for a step or a state.
             let is_step = |found: &EndedBy| match &found.mechanism {
+                _ if t_ns.saturating_sub(found.fired_at_ns) > SOON_NS => true,
                 Mechanism::Data => true,
                 Mechanism::Wait(call) => call.ends_with("nanosleep"),
+                // Its own shutdown(2) ends a stream as well.
+                Mechanism::Fin => evidence.calls.iter().any(|call| {
+                    let has_ended = call.has_symbol("SHUT_RD") || call.has_symbol("SHUT_RDWR");
+                    call.pid == command && call.name == "shutdown" && has_ended && call.error().is_none()
+                }),
                 _ => false,
             };
             let is_made = evidence.plan.command.program.is_some() && evidence.end.how == Ending::Exit(0);
@@ -45,7 +54,6 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
 /// A cause with a long time after it, in which nothing was recorded, may not be the last word: the program may have
 /// waited on a descriptor below 3, or computed.
 fn marked(mut found: EndedBy, t_ns: i64) -> EndedBy {
-    const SOON_NS: i64 = 500_000_000;
     let silent_ns = t_ns.saturating_sub(found.fired_at_ns);
     if silent_ns > SOON_NS {
         found.confidence = found.confidence.min(Confidence::Likely);
