@@ -298,7 +298,8 @@ run run in=client python3 -c """
             ensure(transit(11) >= 500_000_000 && transit(11) < 510_000_000, "not 0.5 s after it")?;
             let lost = sent.iter().filter(|t| (3_100_000_000..3_500_000_000).contains(*t)).count();
             let late = sent.iter().filter(|t| **t + 500_000_000 > evidence.end.t_ns).count();
-            let all = arrived.len() + lost + late == sent.len();
+            // Those that are late may or may not be waited for.
+            let all = (sent.len() - lost - late..=sent.len() - lost).contains(&arrived.len());
             ensure(all, format!("{} sent, {} arrived, {lost} lost, {late} late", sent.len(), arrived.len()))
         },
     },

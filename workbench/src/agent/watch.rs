@@ -268,7 +268,7 @@ impl Watch {
         self.take()?;
         self.sampling.hurry(self.faults.waits_for_sockets());
         self.sampling.turn()?;
-        self.programs.turn(self.sampling.samples());
+        self.programs.turn(self.sampling.samples(), self.sampling.destroyed());
         let to_monotonic_ns = |realtime_ns| self.offsets.to_monotonic_ns(realtime_ns);
         self.faults.note(self.sampling.samples(), &self.captures, &to_monotonic_ns);
         self.faults.note_steps(self.programs.named_steps());

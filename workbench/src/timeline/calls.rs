@@ -14,7 +14,7 @@ use super::render::Renderer;
 use super::retries::Retries;
 use super::sockets::{How, Outcome, Sockets};
 use super::waits::Waits;
-use crate::evidence::{Call, Evidence, SocketAddress};
+use crate::evidence::{Call, Ending, Evidence, SocketAddress};
 use crate::kernel_model::Neighbours;
 
 /// What the events of calls are made from.
@@ -62,17 +62,24 @@ impl Calls<'_> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
         let label = self.flows.label(number);
-        // After the command's end a companion's calls are chance.
-        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.evidence.end.t_ns;
+        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.programs.until_ns(call.pid);
         let before = self.waits.before(call.tid, call.entry_ns).and_then(|chain| chain.sleep());
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
         if let Some(how) = self.at_once(number, call) {
             return vec![entry(format!("connect to {label} {}", in_words(how)))];
         }
+        let out_of_time = self.programs.timer(connection.call, call).filter(|_| self.names.is_program(call.pid));
         let mut events = vec![match call.error() {
+            Some("EINPROGRESS") if out_of_time.is_some() => entry(format!("connect to {label}")),
             Some(errno @ ("EINPROGRESS" | "EAGAIN")) => entry(format!("connect to {label} -> {errno}")),
             _ => entry(format!("connect to {label}")),
         }];
+        // SO_SNDTIMEO bounds connect(2) too, and the kernel goes on (socket(7)).
+        if let (Some(timer), Some(t_ns)) = (out_of_time, call.exit_ns) {
+            let wait = Wait { gap_ns: t_ns - call.entry_ns, timer: Some(timer) };
+            let text = format!("connect to {label} failed: EINPROGRESS");
+            events.push(self.placed(connection.call, Cause::CallExit, t_ns, text, Some(wait), is_claim));
+        }
         events.extend(connection.outcome.as_ref().map(|outcome| self.outcome(number, outcome, is_claim)));
         // A socket program declares its waits itself.
         if !self.names.is_program(call.pid) {
@@ -134,8 +141,8 @@ impl Calls<'_> {
         }
     }
 
-    /// A connection whose descriptor was let go when the last wait for it had run out; or that is waited for again, which
-    /// the run's end cut short.
+    /// A connection whose descriptor was let go when the last wait for it had run out; or that the
+    /// deadline found it waiting for again.
     fn gave_up(&self, number: usize, is_claim: bool) -> Option<Placed> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
@@ -150,7 +157,8 @@ impl Calls<'_> {
             return None;
         }
         let label = self.flows.label(number);
-        let goes_on = self.waits.goes_on(call.tid, connection.object);
+        let is_kept = connection.released.is_none_or(|(t_ns, _)| t_ns >= self.evidence.end.t_ns);
+        let goes_on = is_kept && self.evidence.end.how == Ending::Deadline;
         let text = match begun_ns {
             Some(_) => format!("gave up on connect to {label}"),
             // A beat at which a program looks at something else is no news.

@@ -1,5 +1,6 @@
 //! Evidence to one ordered story: names instead of addresses, roles instead of ports, pids and sequence numbers.
 
+mod bounds;
 mod build;
 mod calls;
 mod cast;
@@ -32,6 +33,8 @@ pub mod objects;
 mod order;
 mod packets;
 mod phases;
+mod probes;
+mod program_names;
 mod programs;
 mod render;
 mod retries;

@@ -51,7 +51,7 @@ pub(super) struct Placed {
 /// A packet is stamped by the softirq that handles it, a return by the tracer on whatever processor woke up; in
 /// between, the other side may already have answered. 20 ms is more than a wake-up takes on a busy machine, and an
 /// answer that a tool fetched later than that was fetched later.
-const WAKE_UP_NS: i64 = 20_000_000;
+pub(super) const WAKE_UP_NS: i64 = 20_000_000;
 
 /// Where a call stands that returned at `exit_ns` because of a packet that arrived at `arrived_ns`.
 pub(super) fn anchor_of_return(exit_ns: i64, arrived_ns: Option<i64>) -> i64 {

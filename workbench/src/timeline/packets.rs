@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::probes::{Probe, Probes};
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -38,6 +39,8 @@ struct Seen<'a> {
     expired: BTreeMap<(&'a str, usize), u32>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
+    /// Directions of flows in which a reset arrived, by link.
+    reset: BTreeSet<(&'a str, usize, bool)>,
     /// Flows in which a peer's packet came too late for anybody.
     late: BTreeSet<usize>,
     /// Hosts whose neighbours know them, by link.
@@ -48,6 +51,8 @@ struct Seen<'a> {
     ids: BTreeMap<String, BTreeSet<u16>>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
+    /// Probes of silent peers.
+    probes: Probes<'a>,
 }
 
 /// Why a segment was sent again.
@@ -63,7 +68,7 @@ impl<'a> Packets<'a> {
         let has_routers = self.evidence.plan.hosts.iter().any(|host| host.is_router);
         let last_look_ns = self.waits.last_look_ns(self.evidence);
         let mut seen = Seen::default();
-        let (mut data, mut windows) = (Data::new(self.flows, self.names), Windows::default());
+        let (mut data, mut windows) = (Data::new(self.evidence, self.flows, self.names), Windows::default());
         let mut placed = Vec::new();
         for (index, flight) in self.flights.iter().enumerate() {
             let is_late = self.is_late(flight, last_look_ns);
@@ -127,6 +132,9 @@ impl<'a> Packets<'a> {
         let takes_sequence = (segment.payload_len > 0 || has(SYN) || has(FIN)) && !is_copy(flight);
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
+        if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
+            return Some(self.probe(index, &probe, (flow, to_server), is_claim));
+        }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
         let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
         let name = match &again {
@@ -144,13 +152,30 @@ impl<'a> Packets<'a> {
         };
         let text = format!("{name} {} {}{count}", direction(to_server), self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
+        // What was sent before the first reset came is answered by another one: how much that is, is chance.
+        let arrives = has(RST) && flight.fate == Fate::Arrived;
+        let is_repeated = arrives && !seen.reset.insert((&flight.link, flow, to_server));
         let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
         let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
         // A socket program's FIN and its peer's are what its scenario is about.
         let is_ignored = connection
             .filter(|_| !self.is_of_program(index))
             .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
-        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_ignored))
+        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
+    }
+
+    /// A question to a peer that says nothing. Where the persist timer explains the gap, it is named.
+    fn probe(&self, index: usize, probe: &Probe, (flow, to_server): (usize, bool), is_claim: bool) -> Placed {
+        let (retries, tick_ns) = (Retries::of(self.evidence, &self.flights[index].from), self.evidence.machine.tick_ns);
+        let of_window = probe.is_of_window.then(|| retries.established_ns(0, probe.gap_ns, tick_ns)).flatten();
+        let is_near = |armed_ns: &u64| probe.gap_ns.unsigned_abs() <= armed_ns + armed_ns / 8 + tick_ns;
+        let timer = of_window.filter(is_near);
+        let timer = timer.map(|armed_ns| Timer { name: "persist".into(), class: TimerClass::Wheel, armed_ns });
+        let name = if probe.is_of_window { "window probe" } else { "keepalive probe" };
+        let direction = if to_server { "to" } else { "from" };
+        let text = format!("{name} {} {direction} {}", probe.nth, self.flows.get(flow).label);
+        let wait = Wait { gap_ns: probe.gap_ns, timer };
+        self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it)
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.

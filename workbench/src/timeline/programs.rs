@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{self, asked, is_sending, linger};
 use super::escape::escape;
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::Flight;
@@ -13,6 +14,7 @@ use super::index::Index;
 use super::names::Names;
 use super::objects::{Kind, Name, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
+use super::program_names::called;
 use super::render::Renderer;
 use super::retries::Retries;
 use super::sockets::Sockets;
@@ -26,6 +28,12 @@ const APART_NS: i64 = 350_000_000;
 /// A call that took this long stands where it returned.
 const LONG_NS: i64 = 100_000_000;
 
+/// How long a call waited is told from here on: less may be the machine's doing.
+const NOTABLE_NS: i64 = 30_000_000;
+
+/// Of so many bytes it may matter when each came.
+const LITTLE: u64 = 4096;
+
 /// So many sends one after the other are told one by one.
 const TOLD_ALONE: usize = 3;
 
@@ -38,8 +46,10 @@ pub(super) struct Programs<'a> {
     sockets: &'a Sockets,
     flows: &'a Flows,
     waits: &'a Waits<'a>,
-    /// What the scenario calls a program's sockets, where it has several.
-    called: BTreeMap<ObjectId, String>,
+    /// What the scenario calls the socket that a call is about, where its program has several.
+    called: BTreeMap<usize, String>,
+    /// The same of the socket that a call makes.
+    made: BTreeMap<usize, String>,
 }
 
 /// One call in words, or several of one kind.
@@ -60,8 +70,8 @@ impl<'a> Programs<'a> {
         waits: &'a Waits<'a>,
     ) -> Self {
         let Index { names, objects, sockets, flows } = index;
-        let called = called(evidence, objects);
-        Self { evidence, flights, names, objects, sockets, flows, waits, called }
+        let (called, made) = called(evidence);
+        Self { evidence, flights, names, objects, sockets, flows, waits, called, made }
     }
 
     /// Whether a call is told here.
@@ -87,23 +97,32 @@ impl<'a> Programs<'a> {
         by_process.into_values().flatten().flat_map(folded).map(|told| self.place(told)).collect()
     }
 
+    /// How long a call took, where a timer ended it or somebody noticed.
+    fn waited(&self, index: usize, call: &Call, took_ns: i64) -> Option<Wait> {
+        let timer = self.timer(index, call);
+        // Since when before zero somebody had been waiting is chance.
+        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
+        is_told.then_some(Wait { gap_ns: took_ns, timer })
+    }
+
     /// Whether a transfer goes on with those before.
     fn goes_on(&self, run: &[Told], told: &Told) -> bool {
         let (Some(last), Some((what, _))) = (run.last(), &told.moved) else { return false };
         let is_same = last.moved.as_ref().is_some_and(|(same, _)| same == what);
         let ended_ns = self.evidence.calls[last.calls[0]].exit_ns;
-        is_same && ended_ns.is_some_and(|ended_ns| self.t_ns(told) - ended_ns < APART_NS)
+        let is_little =
+            run.iter().filter_map(|told| told.moved.as_ref()).map(|(_, bytes)| bytes).sum::<u64>() <= LITTLE;
+        let apart_ns = if is_little && what.starts_with("recv") { NOTABLE_NS } else { APART_NS };
+        is_same && ended_ns.is_some_and(|ended_ns| self.t_ns(told) - ended_ns < apart_ns)
     }
 
     fn told(&self, index: usize, call: &Call) -> Option<Told> {
         let text = self.words(index, call)?;
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
-        let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll") || is_receiving(call);
+        let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll" | SLEEP) || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
-        let wait = is_return.then(|| {
-            let by_kernel = self.timed_out(index, call);
-            by_kernel.unwrap_or_else(|| Wait { gap_ns: took_ns, timer: self.timer(index, call) })
-        });
+        let wait =
+            if is_return { self.timed_out(index, call).or_else(|| self.waited(index, call, took_ns)) } else { None };
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),
@@ -146,17 +165,11 @@ impl<'a> Programs<'a> {
     }
 
     /// What ended a wait that ran out.
-    fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
+    pub(super) fn timer(&self, index: usize, call: &Call) -> Option<Timer> {
         if let Some(expired) = self.waits.waited(call.tid, index).flatten() {
             return Some(expired.timer.clone());
         }
-        let option = match call.error()? {
-            "EAGAIN" | "EINPROGRESS" if is_sending(call) => (Name::SendTimeout, "SO_SNDTIMEO"),
-            "EAGAIN" => (Name::ReceiveTimeout, "SO_RCVTIMEO"),
-            _ => return None,
-        };
-        let set = self.objects.get(self.objects.first_of(index)?).options.at(option.0, index);
-        set.map(|(armed_ns, _)| Timer { name: option.1.into(), class: TimerClass::Wheel, armed_ns })
+        bounds::ran_out(self.objects, index, call)
     }
 
     /// The call in words, if it is one that a scenario declares.
@@ -182,14 +195,19 @@ impl<'a> Programs<'a> {
             "accept" | "accept4" => return Some(self.accepted(index, call, &which)),
             "connect" => format!("connect{which} to {}", renderer.address(call, call.address()?)),
             "poll" | "ppoll" => return self.polled(index, call),
+            SLEEP => "sleep".into(),
             _ if is_receiving(call) && self.is_socket(index) => return Some(received(call, &which)),
             _ if is_sending(call) && self.is_socket(index) => {
                 return Some(match call.value() {
-                    Some(sent) => format!("send{which} {}", bytes(sent)),
+                    Some(sent) => match asked(call).filter(|asked| *asked > sent) {
+                        Some(asked) => format!("send{which} {} of {}", bytes(sent), bytes(asked)),
+                        None => format!("send{which} {}", bytes(sent)),
+                    },
                     None => not_done(call, &format!("send{which}")),
                 });
             }
-            name @ ("close" | "dup" | "dup2" | "dup3") if self.is_socket(index) => format!("{name}{which}"),
+            "close" if self.is_socket(index) => format!("close{which}"),
+            name @ ("dup" | "dup2" | "dup3") if self.is_socket(index) => format!("{name}{which}{}", self.makes(index)),
             _ => return None,
         };
         Some(match (call.value(), call.error()) {
@@ -203,11 +221,10 @@ impl<'a> Programs<'a> {
             return not_done(call, &format!("accept{which}"));
         }
         let made = self.objects.ids().find(|id| self.objects.get(*id).made_by == index);
-        let called = made.and_then(|id| self.called.get(&id)).map_or_else(String::new, |name| format!(" -> {name}"));
         let from = call.address().and_then(SocketAddress::inet).map(|from| from.ip());
         let from = from.or_else(|| Some(self.objects.get(made?).remote?.ip()));
         let from = from.map_or_else(String::new, |ip| format!(" from {}", self.names.address(ip.to_canonical())));
-        format!("accept{which}{called}{from}")
+        format!("accept{which}{}{from}", self.makes(index))
     }
 
     fn polled(&self, index: usize, call: &Call) -> Option<String> {
@@ -218,12 +235,8 @@ impl<'a> Programs<'a> {
         let is_socket =
             |fd: i64| self.objects.of(index).iter().any(|(of, id)| i64::from(*of) == fd && self.is_kind(*id));
         let entries: Vec<_> = entries.iter().filter(|entry| is_socket(entry.fd)).collect();
-        let which = |fd: i64| {
-            let object = self.objects.of(index).iter().find(|(of, _)| i64::from(*of) == fd).map(|(_, id)| *id);
-            object.and_then(|id| self.called.get(&id)).map_or_else(String::new, |name| format!(" {name}"))
-        };
-        let asked: Vec<String> = entries.iter().map(|e| format!("{} {}", which(e.fd), e.events)).collect();
-        let asked = format!("poll{}", asked.join(",").replace("  ", " "));
+        let words: Vec<&str> = entries.iter().map(|entry| entry.events.as_str()).collect();
+        let asked = format!("poll{} {}", self.which(index), words.join(", "));
         if entries.is_empty() {
             return None;
         }
@@ -231,8 +244,8 @@ impl<'a> Programs<'a> {
             Some(0) => format!("{asked}: nothing"),
             Some(_) => {
                 let ready = entries.iter().filter(|e| !e.revents.is_empty());
-                let ready: Vec<String> = ready.map(|e| format!("{} {}", which(e.fd), e.revents)).collect();
-                format!("{asked}:{}", ready.join(",").replace("  ", " "))
+                let ready: Vec<&str> = ready.map(|entry| entry.revents.as_str()).collect();
+                format!("{asked}: {}", ready.join(", "))
             }
             None => not_done(call, &asked),
         })
@@ -240,8 +253,12 @@ impl<'a> Programs<'a> {
 
     /// A socket's name with a space before it, where the program has several.
     fn which(&self, index: usize) -> String {
-        let name = self.objects.first_of(index).and_then(|id| self.called.get(&id));
-        name.map_or_else(String::new, |name| format!(" {name}"))
+        self.called.get(&index).map_or_else(String::new, |name| format!(" {name}"))
+    }
+
+    /// The name of what a call makes.
+    fn makes(&self, index: usize) -> String {
+        self.made.get(&index).map_or_else(String::new, |name| format!(" -> {name}"))
     }
 
     fn is_socket(&self, index: usize) -> bool {
@@ -275,13 +292,21 @@ impl<'a> Programs<'a> {
             kind: EventKind::Call,
             text: format!("{}{}", self.names.speaker(call.pid), escape(&told.text)),
             wait: told.wait,
-            is_claim: t_ns <= self.evidence.end.t_ns,
+            is_claim: t_ns <= self.until_ns(call.pid),
             evidence: told.calls.iter().map(|call| EvidenceRef::Call(*call)).collect(),
         };
         let cause = if told.is_return { Cause::CallExit } else { Cause::CallEntry };
         let arrived_ns = told.is_return.then(|| self.arrived_ns(index, t_ns)).flatten();
         let turn = self.sockets.begun_before(index + 1);
         Placed { anchor_ns: anchor_of_return(t_ns, arrived_ns), turn, cause, seq: index * 2 + 1, event }
+    }
+
+    /// Until when a process's calls are claims: what a companion does while the command ends is chance.
+    pub(super) fn until_ns(&self, pid: u32) -> i64 {
+        match self.evidence.is_of_command(pid) {
+            true => self.evidence.end.t_ns,
+            false => self.waits.last_look_ns(self.evidence),
+        }
     }
 
     /// The last packet that came to a call's host while it waited.
@@ -313,48 +338,11 @@ fn folded(run: Vec<Told>) -> Vec<Told> {
     first.map(fold).into_iter().collect()
 }
 
-/// What a scenario calls the sockets of each program that has several: the nth that a call of a kind made is the one that
-/// the nth step of that kind names.
-fn called(evidence: &Evidence, objects: &Objects) -> BTreeMap<ObjectId, String> {
-    let mut called = BTreeMap::new();
-    for program in &evidence.plan.programs {
-        let declared: Vec<(&str, &str)> = program.steps.iter().filter_map(|step| declares(&step.text)).collect();
-        if declared.len() < 2 {
-            continue;
-        }
-        let of_program = |index: &usize| evidence.program_of(evidence.calls[*index].pid) == Some(program.name.as_str());
-        let calls: Vec<usize> = (0..evidence.calls.len()).filter(of_program).collect();
-        for kind in ["socket", "accept", "dup"] {
-            let names = declared.iter().filter(|(of, _)| *of == kind).map(|(_, name)| *name);
-            let made = calls.iter().filter(|index| evidence.calls[**index].name.starts_with(kind));
-            for (index, name) in made.zip(names) {
-                let object = objects.ids().find(|id| objects.get(*id).made_by == *index);
-                called.extend(object.map(|object| (object, escape(name))));
-            }
-        }
-    }
-    called
-}
-
-/// What a step makes and what it calls it: `socket listener tcp`, `accept listener as=conn`.
-fn declares(step: &str) -> Option<(&'static str, &str)> {
-    let mut words = step.split_whitespace();
-    let kind = match words.next()? {
-        "socket" => return Some(("socket", words.next()?)),
-        "accept" => "accept",
-        "dup" => "dup",
-        _ => return None,
-    };
-    let name = words.find_map(|word| word.strip_prefix("as="))?;
-    Some((kind, name.trim_matches('"')))
-}
+/// What the step `sleep` calls.
+const SLEEP: &str = "clock_nanosleep";
 
 fn is_receiving(call: &Call) -> bool {
     matches!(call.name.as_str(), "read" | "readv" | "recvfrom" | "recvmsg")
-}
-
-fn is_sending(call: &Call) -> bool {
-    matches!(call.name.as_str(), "write" | "writev" | "sendto" | "sendmsg")
 }
 
 fn received(call: &Call, which: &str) -> String {
@@ -377,13 +365,17 @@ fn not_done(call: &Call, what: &str) -> String {
 /// A socket option's name.
 fn option(call: &Call) -> Option<String> {
     match call.args.get(2)? {
-        Arg::Symbol(name) => Some(escape(name)),
+        // The number for a time of 32 bits, under which everybody knows the option (asm-generic/socket.h).
+        Arg::Symbol(name) => Some(escape(name.trim_end_matches("_OLD"))),
         Arg::Int(number) => Some(format!("option {number}")),
         _ => None,
     }
 }
 
 fn value(renderer: &Renderer<'_>, index: usize, call: &Call) -> String {
+    if let Some(linger) = call.args.get(3).and_then(linger) {
+        return linger;
+    }
     let text = call.args.get(3).map_or_else(String::new, |arg| renderer.arg(index, call, arg));
     text.trim_matches(['[', ']']).to_owned()
 }

@@ -1,7 +1,7 @@
 //! States of the sockets of hosts in which socket programs run: those that lasted, with the timer that ran.
 //!
 //! Samples are taken when something happens. What lived for less than [`LASTING_NS`] may have been missed on one machine
-//! and seen on another, so it is not told; nor is what packets tell better (SYN_SENT), nor an idle connection by itself.
+//! and seen on another, so it is not told, unless a socket program waited for it; nor is what packets tell better (SYN_SENT), nor an idle connection by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,10 +10,11 @@ use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::names::Names;
-use super::order::{Cause, Placed};
+use super::order::{Cause, Placed, WAKE_UP_NS};
 use super::render::duration;
 use super::retries::Retries;
 use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
+use crate::plan::{Call, Cause as WaitedFor, SocketState};
 
 /// So long a state has to last. Above delayed acknowledgments and what a busy machine makes.
 const LASTING_NS: i64 = 350_000_000;
@@ -24,6 +25,8 @@ pub(super) struct States<'a> {
     pub names: &'a Names<'a>,
     pub flows: &'a Flows,
     pub flights: &'a [Flight],
+    /// When the command last looked: what happens elsewhere after that is chance.
+    pub last_look_ns: i64,
 }
 
 /// A socket as it was from one sample on.
@@ -33,6 +36,8 @@ struct Span {
     begin_ns: i64,
     sample: usize,
     expires_ms: u32,
+    /// A socket program waited for it.
+    is_awaited: bool,
 }
 
 /// A socket by its host and its two ends. TIME_WAIT has another cookie than the socket it came from.
@@ -57,15 +62,39 @@ impl States<'_> {
                     begin_ns: sample.t_ns,
                     sample: index,
                     expires_ms: socket.expires_ms,
+                    is_awaited: false,
                 };
                 add(spans.entry((host, local, remote)).or_default(), span);
             }
             let is_gone = |key: &Key<'_>| key.0 == host && !seen.contains(&(key.1, key.2));
             for (_, of_socket) in spans.iter_mut().filter(|(key, _)| is_gone(key)) {
-                add(of_socket, Span { what: None, begin_ns: sample.t_ns, sample: index, expires_ms: 0 });
+                let (begin_ns, sample) = (sample.t_ns, index);
+                add(of_socket, Span { what: None, begin_ns, sample, expires_ms: 0, is_awaited: false });
             }
         }
+        self.mark_awaited(&mut spans);
         spans.into_iter().flat_map(|(key, spans)| self.lasting(key, spans)).collect()
+    }
+
+    /// Marks what steps of socket programs waited for: of each wait the state that was there when it ended, that of the
+    /// youngest socket if several have it.
+    fn mark_awaited(&self, spans: &mut BTreeMap<Key<'_>, Vec<Span>>) {
+        for step in &self.evidence.steps {
+            let program = self.evidence.plan.programs.iter().find(|program| program.name == step.program);
+            let call = program.and_then(|program| program.steps.get(step.index)).map(|step| &step.call);
+            let Some(Call::Wait { cause: WaitedFor::Socket { host, state, port } }) = call else { continue };
+            let Some(done_ns) = step.done_ns else { continue };
+            let is_asked = |(of, local, remote): &Key<'_>| {
+                *of == host.as_str() && port.is_none_or(|port| [local.port(), remote.port()].contains(&port))
+            };
+            let there = spans.iter_mut().filter(|(key, _)| is_asked(key)).filter_map(|(_, spans)| {
+                let span = spans.iter_mut().rev().find(|span| span.begin_ns <= done_ns)?;
+                is_state(span.what.as_ref().map(|(state, _)| *state), *state).then_some(span)
+            });
+            if let Some(span) = there.max_by_key(|span| span.begin_ns) {
+                span.is_awaited = true;
+            }
+        }
     }
 
     fn lasting(&self, key: Key<'_>, spans: Vec<Span>) -> Vec<Placed> {
@@ -77,12 +106,14 @@ impl States<'_> {
         for (place, span) in spans.iter().enumerate() {
             let before = told.and_then(|told| told.what);
             let is_idle = span.what == Some((TcpState::Established, TimerKind::Off));
+            let is_syn_sent = matches!(span.what, Some((TcpState::SynSent, _)));
             let is_news = match span.what {
+                _ if span.is_awaited => true,
                 // What is gone stays so, whenever that was; that it went is told of what was told of. While a process has
                 // the socket, one of its calls tells how it went, and whether there is a sample between that and the
                 // process's end is chance.
                 None => before.is_some_and(|before| !has_owner(before)) && span.begin_ns <= end_ns,
-                Some(_) => lasts(place) && span.what != before && !(is_idle && told.is_none()),
+                Some(_) => lasts(place) && span.what != before && !is_syn_sent && !(is_idle && told.is_none()),
             };
             if is_news {
                 placed.push(self.place(key, span, told));
@@ -113,10 +144,13 @@ impl States<'_> {
             kind: EventKind::State,
             text: format!("{} {what}", self.socket(key)),
             wait,
-            is_claim: true,
+            is_claim: key.0 == self.evidence.plan.command.host || span.begin_ns <= self.last_look_ns,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
-        Placed { anchor_ns: span.begin_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
+        // A sample may see what a call made before that call is back; one that a step waited for stands before what
+        // the step let go on.
+        let anchor_ns = span.begin_ns + if span.is_awaited { 0 } else { WAKE_UP_NS };
+        Placed { anchor_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
     }
 
     /// A socket went with nobody to tell, as its retransmissions were used up: the RTO after the last of them.
@@ -165,8 +199,25 @@ fn add(spans: &mut Vec<Span>, span: Span) {
 }
 
 fn is_connection(socket: &TcpSocket) -> bool {
-    let is_told = !matches!(socket.state, TcpState::Listen | TcpState::Close | TcpState::SynSent);
+    let is_told = !matches!(socket.state, TcpState::Listen | TcpState::Close);
     is_told && socket.remote.1 != 0
+}
+
+/// Whether a sampled state, `None` if the socket was gone, is the one that a scenario names.
+fn is_state(sampled: Option<TcpState>, named: SocketState) -> bool {
+    match named {
+        SocketState::SynSent => sampled == Some(TcpState::SynSent),
+        SocketState::SynRecv => sampled == Some(TcpState::SynRecv),
+        SocketState::Established => sampled == Some(TcpState::Established),
+        SocketState::FinWait1 => sampled == Some(TcpState::FinWait1),
+        SocketState::FinWait2 => sampled == Some(TcpState::FinWait2),
+        SocketState::TimeWait => sampled == Some(TcpState::TimeWait),
+        SocketState::CloseWait => sampled == Some(TcpState::CloseWait),
+        SocketState::LastAck => sampled == Some(TcpState::LastAck),
+        SocketState::Closing => sampled == Some(TcpState::Closing),
+        SocketState::Listening => sampled == Some(TcpState::Listen),
+        SocketState::Gone => sampled.is_none(),
+    }
 }
 
 /// TIME_WAIT, and FIN_WAIT2 without a socket (tcp_time_wait in net/ipv4/tcp_minisocks.c).

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::event::{Timer, TimerClass, Wait};
 use super::objects::{Kind, ObjectId, Objects};
 use crate::evidence::{Call, Ending, Evidence, Signal};
+use crate::plan::Call as Step;
 
 /// A wait that ran out.
 #[derive(Debug, Clone)]
@@ -47,8 +48,6 @@ enum Came {
 pub(super) struct Waits<'a> {
     evidence: &'a Evidence,
     by_thread: BTreeMap<u32, Vec<Waited>>,
-    /// What a thread was waiting for when the run ended.
-    going_on: BTreeMap<u32, Vec<ObjectId>>,
 }
 
 /// Waits that ran out one after another, with nothing in between that was waited for.
@@ -75,11 +74,7 @@ impl Waited {
 impl<'a> Waits<'a> {
     pub(super) fn new(evidence: &'a Evidence, objects: &Objects) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
-        let mut going_on = BTreeMap::new();
         for (index, call) in evidence.calls.iter().enumerate() {
-            if call.exit_ns.is_none() {
-                going_on.insert(call.tid, objects.waited_for(index));
-            }
             if let (Some(until_ns), true) = (call.exit_ns, is_wait(evidence, objects, index)) {
                 let came = match expired(evidence, objects, index, until_ns) {
                     Some(expired) => Came::Out(expired),
@@ -89,7 +84,7 @@ impl<'a> Waits<'a> {
                 by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, came });
             }
         }
-        Self { evidence, by_thread, going_on }
+        Self { evidence, by_thread }
     }
 
     /// The waits of thread `tid` that ran out last before `t_ns`, if the last thing it waited for ran out.
@@ -108,11 +103,6 @@ impl<'a> Waits<'a> {
         Some(found)
     }
 
-    /// Whether thread `tid` was still waiting for this when the run ended.
-    pub(super) fn goes_on(&self, tid: u32, object: ObjectId) -> bool {
-        self.going_on.get(&tid).is_some_and(|objects| objects.contains(&object))
-    }
-
     /// Whether the call at this index was a wait, and if so, what ran out in it.
     pub(super) fn waited(&self, tid: u32, call: usize) -> Option<Option<&Expired>> {
         let waited = self.by_thread.get(&tid)?;
@@ -127,12 +117,24 @@ impl<'a> Waits<'a> {
         let last = self.by_thread.values().filter_map(|waited| waited.last()).filter(is_commands);
         let last = last.map(|w| w.until_ns).max();
         match evidence.end.how {
-            // What a socket program waits for in between (a step of another) is no call.
-            _ if evidence.plan.command.program.is_some() => evidence.end.t_ns,
+            _ if evidence.plan.command.program.is_some() => last_step_ns(evidence).unwrap_or(evidence.end.t_ns),
             Ending::Exit(_) => last.unwrap_or(evidence.end.t_ns),
             _ => evidence.end.t_ns,
         }
     }
+}
+
+/// When the command, a socket program, last went on with something that came from elsewhere, or began what it did last:
+/// what others do from there on races with its end. What it waits for may be no call (a step of another, a state).
+fn last_step_ns(evidence: &Evidence) -> Option<i64> {
+    let program = evidence.plan.command.program.as_ref()?;
+    let steps = &evidence.plan.programs.iter().find(|known| known.name == *program)?.steps;
+    let last = evidence.steps.iter().rev().find(|record| record.program == *program)?;
+    let has_waited = matches!(
+        steps.get(last.index)?.call,
+        Step::Wait { .. } | Step::Accept { .. } | Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }
+    );
+    Some(if has_waited { last.done_ns.unwrap_or(evidence.end.t_ns) } else { last.began_ns })
 }
 
 impl Expired {

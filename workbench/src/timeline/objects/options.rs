@@ -21,11 +21,13 @@ pub enum Name {
     KeepCount,
     /// TCP_SYNCNT.
     SynCount,
+    /// SO_LINGER, seconds; 0 also where it is off.
+    Linger,
     /// TCP_LINGER2, seconds.
     Linger2,
 }
 
-const NAMES: [(&str, Name); 9] = [
+const NAMES: [(&str, Name); 10] = [
     ("SO_RCVTIMEO", Name::ReceiveTimeout),
     ("SO_SNDTIMEO", Name::SendTimeout),
     ("TCP_USER_TIMEOUT", Name::UserTimeout),
@@ -34,6 +36,7 @@ const NAMES: [(&str, Name); 9] = [
     ("TCP_KEEPINTVL", Name::KeepInterval),
     ("TCP_KEEPCNT", Name::KeepCount),
     ("TCP_SYNCNT", Name::SynCount),
+    ("SO_LINGER", Name::Linger),
     ("TCP_LINGER2", Name::Linger2),
 ];
 
@@ -68,10 +71,21 @@ pub(super) fn note_option(options: &mut Options, index: usize, call: &Call) {
 fn value(call: &Call) -> Option<u64> {
     call.args.iter().skip(3).find_map(|arg| match arg {
         Arg::Timeout { ns, .. } => *ns,
+        Arg::Struct(members) => linger(members),
         Arg::List(items) => items.iter().find_map(|item| match item {
             Arg::Int(n) => u64::try_from(*n).ok(),
             _ => None,
         }),
         _ => None,
     })
+}
+
+/// `struct linger`: the second member counts if the first is not 0.
+fn linger(members: &[(String, Arg)]) -> Option<u64> {
+    let mut values = members.iter().map(|(_, value)| match value {
+        Arg::Int(value) => u64::try_from(*value).ok(),
+        _ => None,
+    });
+    let (is_on, seconds) = (values.next()??, values.next()??);
+    Some(if is_on == 0 { 0 } else { seconds })
 }

@@ -1,11 +1,11 @@
 //! Socket programs: every declared call with its result, in its host, in the words of the field.
 
-use crate::evidence::{Arg, Ending, Process, TcpSocket, TcpState, TimerKind};
+use crate::evidence::{Arg, CallResult, Ending, Process, TcpSocket, TcpState, TimerKind};
 use crate::evidence::{SampleReason, SocketSample, StepRecord, StepResult};
 use crate::plan::{Origin, ProgramPlan, StepPlan};
 use crate::scenario::{Call, ExpectedResult};
-use crate::timeline::fixture::{Fixture, error, ip, place, symbol, value};
-use crate::timeline::{EventKind, build_from};
+use crate::timeline::fixture::{Fixture, error, ip, place, symbol, timeout, value};
+use crate::timeline::{Event, EventKind, build_from};
 use crate::verdict::judge_from;
 
 const SERVER: u32 = 5;
@@ -167,4 +167,86 @@ fn a_state_that_lasted_is_told_with_its_timer_and_one_that_did_not_is_not() {
             "62000 server socket :80 from client is gone",
         ]
     );
+}
+
+/// The command is a program that sets an option on its socket, and one call on it.
+fn bounded(
+    option: &str,
+    value_of: Arg,
+    call: &str,
+    args: Vec<Arg>,
+    took_ms: i64,
+    result: &Option<CallResult>,
+) -> Event {
+    let mut run = with_server(&["socket s tcp"]);
+    let stream = vec![symbol("AF_INET"), symbol("SOCK_STREAM"), symbol("IPPROTO_TCP")];
+    run.call_of(SERVER, (1000, 1000), "socket", stream, value(3));
+    let set = vec![Arg::Fd(3), symbol("SOL_SOCKET"), symbol(option), value_of, Arg::Int(8)];
+    run.call_of(SERVER, (1100, 1100), "setsockopt", set, value(0));
+    run.call_of(SERVER, (2000, 2000 + took_ms * 1000), call, args, result.clone());
+    run.end(4 * S / 1000, Ending::Exit(0));
+    let timeline = build_from(&run.evidence, &run.flights);
+    let mut events = timeline.events.into_iter().filter(|event| event.is_claim && event.at == "server");
+    events.next_back().expect("the call is told")
+}
+
+fn linger(is_on: i64, seconds: i64) -> Arg {
+    Arg::Struct(vec![("l_onoff".into(), Arg::Int(is_on)), ("l_linger".into(), Arg::Int(seconds))])
+}
+
+fn told(event: &Event) -> (&str, Option<(&str, u64)>) {
+    let timer = event.wait.as_ref().and_then(|wait| wait.timer.as_ref());
+    (&event.text, timer.map(|timer| (timer.name.as_str(), timer.armed_ns / 1_000_000_000)))
+}
+
+#[test]
+fn a_close_that_lingers_has_the_timer_of_so_linger_and_one_that_does_not_has_none() {
+    let close = |set: Arg, took_ms| bounded("SO_LINGER", set, "close", vec![Arg::Fd(3)], took_ms, &value(0));
+    assert_eq!(told(&close(linger(1, 2), 2004)), ("close", Some(("SO_LINGER", 2))));
+    // The last byte was acknowledged before.
+    assert_eq!(told(&close(linger(1, 2), 700)), ("close", None));
+    assert_eq!(told(&close(linger(0, 2), 0)), ("close", None));
+}
+
+#[test]
+fn a_send_that_took_a_part_says_of_how_much_and_names_the_timer_that_ended_it() {
+    let send = |took_ms, sent: i64| {
+        let args = vec![Arg::Fd(3), Arg::Pointer(1), Arg::Int(4096), symbol("0"), Arg::Pointer(0), Arg::Int(0)];
+        bounded("SO_SNDTIMEO", timeout(1_000_000_000), "sendto", args, took_ms, &value(sent))
+    };
+    assert_eq!(told(&send(1004, 1000)), ("send 1000 bytes of 4 KiB", Some(("SO_SNDTIMEO", 1))));
+    assert_eq!(told(&send(0, 1000)), ("send 1000 bytes of 4 KiB", None));
+    assert_eq!(told(&send(0, 4096)), ("send 4 KiB", None));
+}
+
+#[test]
+fn a_receive_that_the_kernel_ended_waited_for_the_rto_after_the_last_retransmission() {
+    let mut run = with_server(&["socket a tcp"]);
+    run.evidence.processes[0].program = None;
+    run.evidence.processes[1].program = Some("client".into());
+    run.socket(10, 3).connect((20, 600), 3, ("server", 80), value(0));
+    run.segment(30, ("client", 40_000, "server", 80), "S", 0);
+    run.segment(500, ("server", 80, "client", 40_000), "SA", 0);
+    for (nth, us) in [(0, 1_000), (1, 205_000), (2, 613_000)] {
+        run.segment(us, ("client", 40_000, "server", 80), "PA", 4).but(|f| f.retransmission = nth).dropped();
+    }
+    run.call((2_000, 1_445_000), "recvfrom", vec![Arg::Fd(3)], error("ETIMEDOUT")).end(1_446_000, Ending::Exit(0));
+    let timeline = build_from(&run.evidence, &run.flights);
+    let failed = timeline.events.iter().find(|event| event.text.ends_with("recv failed: ETIMEDOUT"));
+    let failed = failed.unwrap_or_else(|| panic!("it is told: {:?}", timeline.events));
+    let wait = failed.wait.as_ref().expect("it waited");
+    let timer = wait.timer.as_ref().expect("a timer ended it");
+    assert_eq!((wait.gap_ns / 1_000_000, timer.name.as_str(), timer.armed_ns / 1_000_000), (832, "RTO", 800));
+}
+
+#[test]
+fn a_socket_that_its_process_has_is_not_told_to_be_gone() {
+    let mut run = with_server(&["socket a tcp"]);
+    listening(&mut run);
+    run.segment(500, ("client", 40_000, "server", 80), "S", 0);
+    run.end(10 * S / 1000, Ending::Exit(0));
+    sampled(&mut run, S, Some((TcpState::Established, TimerKind::On, 204)));
+    sampled(&mut run, 9 * S, None);
+    let told: Vec<String> = claims(&run).into_iter().filter(|claim| claim.contains("socket :80")).collect();
+    assert_eq!(told, ["1000 server socket :80 from client is in ESTABLISHED, timer on"]);
 }

@@ -12,6 +12,9 @@ use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
+/// What lies longer before the end may not be why.
+const SOON_NS: i64 = 500_000_000;
+
 /// What ended the command.
 pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
     let t_ns = evidence.end.t_ns;
@@ -25,6 +28,24 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
             let found = gone(&case, command, t_ns).or_else(|| end_of(&case, command, t_ns, &mut Trail::default()));
+            // A socket program does what it was told to; that something came or that it had slept long enough ends it no
+            // more than any other of its steps. What came long before did not end it either: it waited for a step or a state.
+            let is_step = |found: &EndedBy| match &found.mechanism {
+                _ if t_ns.saturating_sub(found.fired_at_ns) > SOON_NS => true,
+                Mechanism::Data => true,
+                Mechanism::Wait(call) => call.ends_with("nanosleep"),
+                // Its own shutdown(2) ends a stream as well.
+                Mechanism::Fin => evidence.calls.iter().any(|call| {
+                    let has_ended = call.has_symbol("SHUT_RD") || call.has_symbol("SHUT_RDWR");
+                    call.pid == command && call.name == "shutdown" && has_ended && call.error().is_none()
+                }),
+                _ => false,
+            };
+            let is_made = evidence.plan.command.program.is_some() && evidence.end.how == Ending::Exit(0);
+            let found = found.filter(|found| !(is_made && is_step(found)));
+            if is_made && found.is_none() {
+                return all_made(&case, command, t_ns);
+            }
             found.map_or_else(|| by_itself(&case, command, t_ns), |found| marked(found, t_ns))
         }
     }
@@ -33,7 +54,6 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
 /// A cause with a long time after it, in which nothing was recorded, may not be the last word: the program may have
 /// waited on a descriptor below 3, or computed.
 fn marked(mut found: EndedBy, t_ns: i64) -> EndedBy {
-    const SOON_NS: i64 = 500_000_000;
     let silent_ns = t_ns.saturating_sub(found.fired_at_ns);
     if silent_ns > SOON_NS {
         found.confidence = found.confidence.min(Confidence::Likely);
@@ -53,6 +73,15 @@ fn at_the_deadline(case: &Case<'_>, t_ns: i64) -> EndedBy {
     found.armed_for_ns = Some(armed_ns);
     found.evidence = waiting.map(EvidenceRef::Call).into_iter().collect();
     found.next = waiting.and_then(|index| next(case, &case.objects.waited_for(index), t_ns));
+    found
+}
+
+/// A socket program made all its steps.
+fn all_made(case: &Case<'_>, command: u32, t_ns: i64) -> EndedBy {
+    let who = case.process(command);
+    let words = format!("{who} made all its steps, each with the result that was expected");
+    let mut found = plain(Party::Tool, Mechanism::Exit, who, t_ns, words);
+    found.evidence = case.evidence.command().map(|(index, _)| EvidenceRef::Process(index)).into_iter().collect();
     found
 }
 
