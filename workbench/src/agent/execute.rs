@@ -82,12 +82,8 @@ pub fn os<E: Into<std::io::Error>>(what: &'static str) -> impl FnOnce(E) -> Stop
 fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let plan = &job.plan;
     let stdin = Stdin::open(&plan.command.stdin).map_err(os("open the command's standard input"))?;
-    world::prepare(plan)?;
     let env: Vec<(String, String)> = environment(&plan.command.env).into_iter().collect();
-    files::make(Path::new(world::HOME), &plan.command.files)?;
-    daemons::make_files(plan)?;
-    has_tools(plan, &env)?;
-    daemons::have_programs(plan)?;
+    make_world(plan, &env)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
     let mut lab = Lab::build_watched(plan, |hosts| {
@@ -142,6 +138,16 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     // Closing a lab waits for the kernel; that is off the critical path, because process 1 exits soon.
     std::mem::forget(lab);
     Ok(evidence)
+}
+
+/// Makes the private file system with the scenario's files, and looks whether the programs are there.
+fn make_world(plan: &Plan, env: &[(String, String)]) -> Result<(), Stop> {
+    world::prepare(plan)?;
+    files::make(Path::new(world::HOME), &plan.command.files)?;
+    daemons::make_files(plan)?;
+    has_tools(plan, env)?;
+    daemons::have_programs(plan)?;
+    Ok(())
 }
 
 /// What each host's sysctls are, by host and name.
