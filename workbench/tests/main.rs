@@ -15,6 +15,7 @@ mod diagram;
 mod docs;
 mod doctor;
 mod exports;
+mod faults;
 mod kernel_model;
 mod kernels;
 mod lab;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         doctor::trials(),
         kernel_model::trials(),
         exports::trials(),
+        faults::trials(),
         kernels::trials(),
         lab::trials(),
         language::trials(),

@@ -96,7 +96,10 @@ fn agrees(mut run: Command, file: &Path) -> Result<Completion, Failed> {
         match report["status"].as_str() {
             Some("pass") => {}
             Some("skipped" | "inconclusive") => not_run.push(format!("{}: {}", report["run"], report["reason"])),
-            status => return Err(format!("{status:?}: {line}\n{err}").into()),
+            status => {
+                let (run, reason) = (&report["run"], &report["reason"]);
+                return Err(format!("{run}: {}: {reason} {}\n{err}", status.unwrap_or("?"), report["findings"]).into());
+            }
         }
     }
     if out.is_empty() {

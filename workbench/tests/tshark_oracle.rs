@@ -302,6 +302,7 @@ fn plan() -> Plan {
     };
     Plan {
         programs: Vec::new(),
+        faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "oracle".to_owned(),
         file: "oracle.kdl".to_owned(),

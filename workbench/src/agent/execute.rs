@@ -8,6 +8,7 @@ use std::thread;
 
 use nix::errno::Errno;
 
+use super::faults::Faults;
 use super::programs::Programs;
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
@@ -16,7 +17,7 @@ use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
 use crate::lab::{Lab, LabError};
-use crate::plan::{Plan, RequirementKind};
+use crate::plan::{LinkEnd, LinkPlan, Plan, RequirementKind};
 use crate::record::packets::{Capture, CaptureError};
 use crate::record::sockets::{SocketError, SocketRecorder};
 use crate::record::syscalls::TraceError;
@@ -81,7 +82,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     has_tools(plan, &env)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
-    let lab = Lab::build_watched(plan, |hosts| {
+    let mut lab = Lab::build_watched(plan, |hosts| {
         opening = Some((Capture::open_all(hosts), SocketRecorder::open_all(hosts)));
     })?;
     world::seal()?;
@@ -89,7 +90,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let (mut captures, mut sockets) = (captures?, sockets?);
     let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
-    let recorders = Recorders { captures: captures.wait()?, sockets };
+    let faults = Faults::new(plan, lab.take_faults());
+    let recorders = Recorders { captures: captures.wait()?, sockets, faults };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let start = |from_ns| start_ns(job, jiffies.as_ref(), from_ns);
     let seen = watch(job, &lab, recorders, stdin, &env, &start)?;
@@ -102,6 +104,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let known_tools = if job.guest.is_some() { guest::known_tools() } else { BTreeMap::new() };
     let mut setup = lab.notes().to_vec();
     setup.extend(seen.sockets.missing.iter().map(|(what, error)| missing(plan, what, error)));
+    let mut rule_counters = lab.rule_counters()?;
+    rule_counters.retain(|id, _| !seen.idle_rules.contains(id));
     let evidence = Evidence {
         format_version: EVIDENCE_FORMAT_VERSION,
         machine: machine(job, jiffies.as_ref(), &seen, &lab),
@@ -118,8 +122,8 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         sockets: seen.sockets.samples,
         destroyed: seen.sockets.destroyed,
         counters: seen.sockets.counters,
-        rule_counters: lab.rule_counters()?,
-        faults: Vec::new(),
+        rule_counters,
+        faults: seen.faults,
         daemons: Vec::new(),
         steps: seen.steps,
         output: seen.output,
@@ -178,8 +182,20 @@ fn watch(
         hostname: command.host.clone(),
         stdin,
         deadline_ns: command.deadline_ns,
+        on_the_way_ns: on_the_way_ns(&job.plan),
     };
     Watch::start(command, recorders, job.engine == EngineKind::Host)?.run(start)
+}
+
+/// What the links' delays make a packet take at most, as far as it is worth waiting for at the end of a run.
+fn on_the_way_ns(plan: &Plan) -> u64 {
+    const WORTH_NS: u64 = 100_000_000;
+    let netem = |end: &LinkEnd| {
+        let netem = end.netem.as_ref().map(|netem| &netem.netem);
+        netem.map_or(0, |netem| netem.delay_ns.unwrap_or(0) + netem.jitter_ns.unwrap_or(0))
+    };
+    let of_link = |link: &LinkPlan| link.delay_ns + link.ends.iter().map(netem).max().unwrap_or(0);
+    plan.links.iter().map(of_link).max().unwrap_or(0).min(WORTH_NS)
 }
 
 /// What the kernel has no way to tell. The run's other evidence holds all the same.

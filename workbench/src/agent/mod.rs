@@ -1,8 +1,10 @@
 //! Inside the lab: plan in, evidence out. The same code is process 1 of a host lab and init of a virtual one.
 
+mod causes;
 mod clock;
 mod companions;
 mod execute;
+mod faults;
 mod guest;
 mod heartbeat;
 mod isolation;

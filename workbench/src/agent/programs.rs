@@ -157,6 +157,16 @@ impl Programs {
         last.into_iter().chain(new.iter().filter(|sample| sample.host == host)).any(is_so)
     }
 
+    /// The named steps that programs have come to, and when.
+    pub fn named_steps(&self) -> impl Iterator<Item = (&str, &str, i64)> {
+        let plans = self.plans.iter().enumerate();
+        plans.flat_map(move |(index, plan)| {
+            let named = plan.steps.iter().enumerate().filter_map(|(step, each)| Some((step, each.name()?)));
+            let come = named.filter(move |(step, _)| self.progress.has_come(index, *step));
+            come.filter_map(move |(step, name)| Some((plan.name.as_str(), name, self.progress.began_ns(index, step)?)))
+        })
+    }
+
     /// Whether the command may be let go: every companion that has a step called `ready` has come to it.
     ///
     /// # Errors

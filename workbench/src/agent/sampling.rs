@@ -67,6 +67,11 @@ impl Sampling {
         self.look(SampleReason::End)
     }
 
+    /// Somebody waits for a socket's state, or nobody does.
+    pub fn hurry(&mut self, is_hurried: bool) {
+        self.schedule.hurry(is_hurried);
+    }
+
     /// The samples so far, in order.
     pub fn samples(&self) -> &[SocketSample] {
         self.recorder.samples()

@@ -1,5 +1,6 @@
 //! The poll loop of a run: tracer, captures, the command's output, the deadline, the heartbeat, until the end.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,18 +11,21 @@ use nix::sys::time::TimeSpec;
 
 use super::clock::{self, RealtimeOffsets, monotonic_ns};
 use super::execute::{Stop, os};
+use super::faults::Faults;
 use super::heartbeat::Heartbeat;
 use super::programs::Programs;
 use super::sampling::Sampling;
 use super::stdio::{Stdin, Stream, output};
-use crate::evidence::{Call, CaptureLoss, End, Ending, Lateness, Output, Packet, Process, Signal, StepRecord};
+use crate::evidence::{
+    Call, CaptureLoss, End, Ending, FaultRecord, Lateness, Output, Packet, Process, Signal, StepRecord,
+};
 use crate::lab::Lab;
 use crate::record::packets::Capture;
 use crate::record::sockets::{Recorded, SocketRecorder};
 use crate::record::syscalls::{TraceEvent, TracedCommand, TracedRoot, Tracer};
 
 /// Packets of the end itself (the answer to a FIN) cross a link without a delay in microseconds; this much quiet on
-/// every capture says that they have …
+/// every capture, and as much as the slowest link takes, says that they have …
 const QUIET_NS: u64 = 300_000;
 
 /// … and a lab that is never quiet is not waited for longer than this.
@@ -36,6 +40,7 @@ pub struct Watch {
     tracer: Tracer,
     captures: Vec<Capture>,
     sampling: Sampling,
+    faults: Faults,
     programs: Programs,
     /// Kept open for as long as the command may read.
     _stdin: Option<OwnedFd>,
@@ -45,6 +50,7 @@ pub struct Watch {
     offsets: RealtimeOffsets,
     zero_ns: i64,
     deadline_ns: Option<u64>,
+    on_the_way_ns: u64,
     calls: Vec<Call>,
     signals: Vec<Signal>,
     processes: Vec<Process>,
@@ -62,6 +68,10 @@ pub struct Seen {
     pub processes: Vec<Process>,
     /// Packets.
     pub packets: Vec<Packet>,
+    /// Faults with a cause, as they came and went.
+    pub faults: Vec<FaultRecord>,
+    /// Rules of faults that never did.
+    pub idle_rules: BTreeSet<String>,
     /// Packets that were not.
     pub capture_loss: Vec<CaptureLoss>,
     /// Steps of socket programs.
@@ -88,6 +98,8 @@ pub struct Recorders {
     pub captures: Vec<Capture>,
     /// TCP sockets and counters.
     pub sockets: SocketRecorder,
+    /// What begins and heals by what they see.
+    pub faults: Faults,
 }
 
 /// What is watched.
@@ -110,6 +122,8 @@ pub struct Command<'a> {
     pub stdin: Stdin,
     /// How long it may take.
     pub deadline_ns: Option<u64>,
+    /// How long a packet may be on its way over one link.
+    pub on_the_way_ns: u64,
 }
 
 impl Watch {
@@ -145,6 +159,7 @@ impl Watch {
             tracer,
             captures: recorders.captures,
             sampling: Sampling::new(recorders.sockets),
+            faults: recorders.faults,
             programs,
             _stdin: command.stdin.held_open,
             stdout,
@@ -153,6 +168,7 @@ impl Watch {
             offsets: RealtimeOffsets::default(),
             zero_ns: monotonic_ns(),
             deadline_ns: command.deadline_ns,
+            on_the_way_ns: command.on_the_way_ns,
             calls: Vec::new(),
             signals: Vec::new(),
             processes: Vec::new(),
@@ -181,6 +197,7 @@ impl Watch {
         // Until the tracer says when exactly.
         self.zero_ns = monotonic_ns();
         self.sampling.set_zero(self.zero_ns);
+        self.faults.set_zero(self.zero_ns);
         if let Err(error) = self.tracer.release() {
             // A tracer that could not set the command up has said why.
             self.take()?;
@@ -225,7 +242,8 @@ impl Watch {
     /// Waits for something, at most `limit_ns`, takes it, and looks at the sockets if there is a reason to.
     fn wait_and_take(&mut self, limit_ns: Option<i64>) -> Result<(), Stop> {
         let look_ns = self.sampling.next_ns().map(|at_ns| at_ns.saturating_sub(monotonic_ns()));
-        let limit_ns = limit_ns.into_iter().chain(look_ns).min();
+        let fault_ns = self.faults.next_ns().map(|at_ns| at_ns.saturating_sub(monotonic_ns()));
+        let limit_ns = limit_ns.into_iter().chain(look_ns).chain(fault_ns).min();
         let timeout = limit_ns.map(|ns| TimeSpec::from_duration(Duration::from_nanos(ns.max(0) as u64)));
         let descriptors = [Some(self.tracer.as_fd()), self.heartbeat.as_ref().map(Heartbeat::as_fd)]
             .into_iter()
@@ -239,8 +257,13 @@ impl Watch {
             Err(errno) => return Err(os("poll")(errno)),
         }
         self.take()?;
+        self.sampling.hurry(self.faults.waits_for_sockets());
         self.sampling.turn()?;
         self.programs.turn(self.sampling.samples());
+        let to_monotonic_ns = |realtime_ns| self.offsets.to_monotonic_ns(realtime_ns);
+        self.faults.note(self.sampling.samples(), &self.captures, &to_monotonic_ns);
+        self.faults.note_steps(self.programs.named_steps());
+        self.faults.turn();
         Ok(())
     }
 
@@ -265,6 +288,7 @@ impl Watch {
             TraceEvent::Started { monotonic_ns } => {
                 self.zero_ns = monotonic_ns;
                 self.sampling.set_zero(monotonic_ns);
+                self.faults.set_zero(monotonic_ns);
             }
             TraceEvent::Call(call) => self.calls.push(call),
             TraceEvent::Signal(signal) => self.signals.push(signal),
@@ -297,7 +321,8 @@ impl Watch {
 
     /// Waits until the packets of the end itself are there.
     fn settle(&mut self) -> Result<(), Stop> {
-        let limit = monotonic_ns() + QUIET_LIMIT_NS;
+        let quiet_ns = QUIET_NS + self.on_the_way_ns;
+        let limit = monotonic_ns() + QUIET_LIMIT_NS + 4 * self.on_the_way_ns as i64;
         loop {
             let mut fds: Vec<PollFd<'_>> = self
                 .captures
@@ -306,7 +331,7 @@ impl Watch {
                 .chain(self.sampling.descriptors())
                 .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
                 .collect();
-            let quiet = TimeSpec::from_duration(Duration::from_nanos(QUIET_NS));
+            let quiet = TimeSpec::from_duration(Duration::from_nanos(quiet_ns));
             let is_quiet = matches!(ppoll(&mut fds, Some(quiet), None), Ok(0));
             self.take()?;
             if is_quiet || monotonic_ns() > limit {
@@ -348,6 +373,8 @@ impl Watch {
             processes,
             packets,
             capture_loss,
+            faults: self.faults.finish(zero_ns),
+            idle_rules: self.faults.idle_rules(),
             steps: self.programs.records(zero_ns),
             sockets: self.sampling.finish(zero_ns),
             blind_spots: self.blind_spots,

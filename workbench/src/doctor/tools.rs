@@ -66,6 +66,13 @@ const TOOLS: &[Tool] = &[
         packages: Packages { debian: "netcat-traditional", fedora: "", arch: "", alpine: "" },
     },
     Tool {
+        programs: &["ncat"],
+        version_flag: "--version",
+        need: Need::SomeScenarios,
+        needed_for: "scenarios that run ncat",
+        packages: Packages { debian: "ncat", fedora: "nmap-ncat", arch: "nmap", alpine: "nmap-ncat" },
+    },
+    Tool {
         programs: &["mysql", "mariadb"],
         version_flag: "--version",
         need: Need::SomeScenarios,
@@ -257,6 +264,7 @@ mod tests {
             ("ip utility, iproute2-6.1.0, libbpf 1.1.0", "6.1.0"),
             ("tcpdump version 4.99.3\nlibpcap version 1.10.3", "4.99.3"),
             ("unshare from util-linux 2.38.1", "2.38.1"),
+            ("Ncat: Version 7.93 ( https://nmap.org/ncat )", "7.93"),
             ("nftables v1.0.6 (Lester Gooch #5)", "1.0.6"),
             ("go version go1.19.8 linux/amd64", "1.19.8"),
             ("OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17", "9.2p1"),

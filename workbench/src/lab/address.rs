@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::AddressHeaderFlags;
+use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -85,8 +85,32 @@ fn is_local(route: &Connection, address: Ipv6Addr) -> bool {
     })
 }
 
+/// Asks again for the addresses and neighbours of an end that is up; what is still there stays.
+pub(super) fn push_end_again(batch: &mut Batch, end: &LinkEnd, index: u32, origin: &Origin) {
+    for &(address, prefix_len) in &end.addresses {
+        let asked = format!("address {address}/{prefix_len} on {}", end.interface);
+        let message = message(index, address, prefix_len);
+        let ask = Ask::new(&end.host, asked, origin);
+        batch.push(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE, ask);
+    }
+    for neighbour in &end.neighbours {
+        let asked = format!("neighbour {} on {}", neighbour.address, end.interface);
+        push_neighbour(batch, index, neighbour, Ask::new(&end.host, asked, &neighbour.origin));
+    }
+}
+
+/// Asks for an address to go away.
+pub(super) fn push_removal(batch: &mut Batch, index: u32, address: IpAddr, prefix_len: u8, ask: Ask) {
+    batch.push(RouteNetlinkMessage::DelAddress(message(index, address, prefix_len)), 0, ask);
+}
+
 fn push_address(batch: &mut Batch, index: u32, address: IpAddr, prefix_len: u8, ask: Ask) {
-    let message = match address {
+    let message = message(index, address, prefix_len);
+    batch.push(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, ask);
+}
+
+fn message(index: u32, address: IpAddr, prefix_len: u8) -> AddressMessage {
+    match address {
         IpAddr::V4(address) => {
             AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, prefix_len).build()
         }
@@ -96,8 +120,7 @@ fn push_address(batch: &mut Batch, index: u32, address: IpAddr, prefix_len: u8, 
             message.header.flags = AddressHeaderFlags::Nodad;
             message
         }
-    };
-    batch.push(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, ask);
+    }
 }
 
 fn push_neighbour(batch: &mut Batch, index: u32, neighbour: &NeighbourPlan, ask: Ask) {

@@ -6,7 +6,7 @@ use super::error::{Ask, LabError};
 use super::link::{self, Device};
 use super::namespace::Namespace;
 use super::netlink::Batch;
-use crate::plan::LinkPlan;
+use crate::plan::{LinkPlan, Plan};
 use crate::sys::ethtool;
 
 /// One link.
@@ -29,16 +29,16 @@ pub(super) struct WirePort {
 
 impl<'a> Cable<'a> {
     /// Numbers the interfaces of all links, each with an index that no other in the lab has.
-    pub fn number(links: &'a [LinkPlan]) -> Vec<Self> {
+    pub fn number(plan: &'a Plan) -> Vec<Self> {
         let mut indices = link::FIRST_INDEX..;
         let mut next = || indices.next().unwrap_or(u32::MAX);
-        let cables = links.iter().enumerate().map(|(number, plan)| {
+        let cables = plan.links.iter().enumerate().map(|(number, link)| {
             let indices = [next(), next()];
             // A cut cable is one whose far ends are down: with the wire between, both hosts' ends can be up.
-            let has_wire = plan.has_wire() || plan.is_cut;
+            let has_wire = plan.has_wire(link) || link.is_cut;
             let port = |side: &str, index| WirePort { name: format!("w{number}{side}"), index };
             let wire = has_wire.then(|| [port("a", next()), port("b", next())]);
-            Self { plan, indices, wire }
+            Self { plan: link, indices, wire }
         });
         cables.collect()
     }

@@ -58,6 +58,18 @@ pub(super) fn push_up(batch: &mut Batch, index: u32, ask: Ask) {
     batch.push(RouteNetlinkMessage::SetLink(message), 0, ask);
 }
 
+/// Asks for an interface to be administratively down.
+pub(super) fn push_down(batch: &mut Batch, index: u32, ask: Ask) {
+    let message = LinkUnspec::new_with_index(index).down().build();
+    batch.push(RouteNetlinkMessage::SetLink(message), 0, ask);
+}
+
+/// Asks for another MTU.
+pub(super) fn push_mtu(batch: &mut Batch, index: u32, mtu: u32, ask: Ask) {
+    let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
+    batch.push(RouteNetlinkMessage::SetLink(message), 0, ask);
+}
+
 /// Blocks until an interface that is administratively up has carrier, or has none, *and* the kernel has acted on it.
 ///
 /// Between the two the device still has the noop qdisc, and a packet sent is a packet lost. Since 6.8 asking is enough

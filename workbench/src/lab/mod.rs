@@ -5,6 +5,9 @@ mod cable;
 mod counters;
 mod error;
 mod expression;
+mod fault;
+mod fault_host;
+mod fault_wire;
 mod link;
 mod matching;
 mod namespace;
@@ -23,4 +26,5 @@ mod sysctl;
 mod wire;
 
 pub use error::LabError;
+pub use fault::Fault;
 pub use network::Lab;

@@ -80,6 +80,37 @@ pub(super) fn encode(netem: &Netem) -> Vec<u8> {
     bytes
 }
 
+/// As [`encode`], for a netem that may be there already: what `netem_change` leaves as it was unless it is told is told.
+/// A table of a distribution alone cannot be taken back.
+pub(super) fn encode_change(netem: &Netem) -> Vec<u8> {
+    let mut bytes = encode(netem);
+    let correlations =
+        [netem.delay_correlation, netem.duplicate.map(|chance| chance.correlation), loss_correlation(netem)];
+    if correlations.iter().all(|correlation| correlation.unwrap_or(0.0) <= 0.0) {
+        attribute(&mut bytes, CORR, &[0; 12]);
+    }
+    if netem.corrupt.is_none() {
+        attribute(&mut bytes, CORRUPT, &[0; 8]);
+    }
+    if !netem.ecn {
+        attribute(&mut bytes, ECN, &[0; 4]);
+    }
+    if netem.rate.is_none() {
+        attribute(&mut bytes, RATE, &[0; 16]);
+    }
+    if netem.slot.is_none() {
+        attribute(&mut bytes, SLOT, &[0; 40]);
+    }
+    bytes
+}
+
+fn loss_correlation(netem: &Netem) -> Option<f64> {
+    match netem.loss {
+        Some(LossModel::Random { correlation, .. }) => Some(correlation),
+        _ => None,
+    }
+}
+
 /// Reordering sends every gap-th packet at once, if the dice say so; without a gap, each is asked (tc's default of 1).
 fn gap(netem: &Netem) -> u32 {
     netem.gap.unwrap_or(u32::from(netem.reorder.is_some()))

@@ -27,7 +27,7 @@ const FLAGS: std::ops::Range<usize> = 6..8;
 const ERROR_TEXT: u16 = 1;
 
 /// Requests that go out together, in order, each with who asked for it.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
     asks: Vec<Ask>,

@@ -11,6 +11,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::cable::Cable;
 use super::error::{Ask, LabError};
+use super::fault::{self, Fault};
 use super::namespace::{Namespace, WayBack};
 use super::netlink::{Batch, Connection};
 use super::rules::Ruleset;
@@ -25,6 +26,7 @@ pub struct Lab {
     notes: Vec<SetupNote>,
     wire: Option<Wire>,
     wire_keeper: Option<&'static str>,
+    faults: Vec<Fault>,
 }
 
 /// A host of the lab.
@@ -69,26 +71,31 @@ impl Lab {
         let seen: Vec<_> = hosts.iter().map(|host| (host.plan.name.as_str(), host.namespace.as_fd())).collect();
         watch(&seen);
 
-        let cables = Cable::number(&plan.links);
+        let cables = Cable::number(plan);
         if cables.iter().any(|cable| cable.wire.is_some()) {
             wire::prepare()?;
         }
         make_interfaces(&cables, &hosts, &wire)?;
         let mut notes = Vec::new();
         for host in &mut hosts {
-            notes.extend(host.configure(&cables)?);
+            notes.extend(host.configure(plan, &cables)?);
         }
         wire.enter()?;
-        let joined = wire::join(&cables, &wire)?;
+        let joined = wire::join(plan, &cables, &wire)?;
         for host in &hosts {
             host.bring_up(&cables)?;
         }
         wait_until_usable(&cables, &hosts, &wire)?;
+        let host_of = |name: &str| {
+            let host = hosts.iter().find(|host| host.plan.name == name);
+            host.map(|host| (&host.plan, &host.namespace))
+        };
+        let faults = fault::prepare(plan, &cables, &host_of, &wire)?;
 
         let has_delay = plan.links.iter().any(|link| link.delay_ns > 0 && !link.is_cut);
         let is_relayed = joined.as_ref().is_some_and(|wire| wire.relay.is_some());
         let wire_keeper = has_delay.then_some(if is_relayed { "relay" } else { "netem" });
-        Ok(Self { hosts, notes, wire: joined, wire_keeper })
+        Ok(Self { hosts, notes, wire: joined, wire_keeper, faults })
     }
 
     /// A host's network namespace, for setns(2).
@@ -131,6 +138,11 @@ impl Lab {
         Ok(all)
     }
 
+    /// The faults with a cause, prepared, in the order of the plan; once.
+    pub fn take_faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
     /// What keeps the delays of the plan's links: `netem` or `relay`; `None` where no link has one.
     pub fn wire(&self) -> Option<&str> {
         self.wire_keeper
@@ -150,7 +162,7 @@ impl Host {
     }
 
     /// Sysctls and rules, with the calling thread inside.
-    fn configure(&mut self, cables: &[Cable<'_>]) -> Result<Vec<SetupNote>, LabError> {
+    fn configure(&mut self, plan: &Plan, cables: &[Cable<'_>]) -> Result<Vec<SetupNote>, LabError> {
         self.namespace.enter()?;
         let mut has_ipv6 = false;
         for (_, _, end) in self.ends(cables) {
@@ -162,7 +174,7 @@ impl Host {
             sysctl::forward(has_ipv6)?;
         }
         let notes = sysctl::apply(&self.plan)?;
-        if let Some(rules) = Ruleset::for_host(&self.plan, has_ipv6) {
+        if let Some(rules) = Ruleset::for_host(plan, &self.plan, has_ipv6) {
             let netfilter = Connection::open(NETLINK_NETFILTER)?;
             rules.commit(&netfilter)?;
             self.netfilter = Some(netfilter);

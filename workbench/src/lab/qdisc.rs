@@ -42,14 +42,26 @@ pub(super) fn push_netem(batch: &mut Batch, index: u32, declared: Option<&NetemP
 }
 
 fn push(batch: &mut Batch, index: u32, parent: TcHandle, handle: TcHandle, netem: &Netem, ask: Ask) {
+    push_bytes(batch, index, parent, handle, netem::encode(netem), ask);
+}
+
+fn push_bytes(batch: &mut Batch, index: u32, parent: TcHandle, handle: TcHandle, options: Vec<u8>, ask: Ask) {
     let mut message = TcMessage::with_index(index as i32);
     message.header.parent = parent;
     message.header.handle = handle;
-    message.attributes = vec![
-        TcAttribute::Kind("netem".to_owned()),
-        TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, netem::encode(netem))),
-    ];
+    message.attributes =
+        vec![TcAttribute::Kind("netem".to_owned()), TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options))];
     batch.push(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE, ask);
+}
+
+/// Asks for what acts on the packets that leave the device `index` from now on, in place of what is there, which loses
+/// nothing: the kernel changes a netem that has the same handle, and makes one where there is none.
+pub(super) fn push_change(batch: &mut Batch, index: u32, netem: Option<&Netem>, cable_delay_ns: u64, ask: Ask) {
+    // A cable drops nothing.
+    let cable = Netem { limit_packets: Some(CABLE_LIMIT_PACKETS), ..Netem::default() };
+    let netem = netem.cloned().unwrap_or(cable);
+    let whole = Netem { delay_ns: Some(netem.delay_ns.unwrap_or(0) + cable_delay_ns), ..netem };
+    push_bytes(batch, index, TcHandle::ROOT, ROOT, netem::encode_change(&whole), ask);
 }
 
 /// Whether the kernel refused because it has no such qdisc: ENOENT (net/sched/sch_api.c, `qdisc_create`).

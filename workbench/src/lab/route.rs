@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::route::{RouteScope, RouteType};
+use netlink_packet_route::route::{RouteMessage, RouteScope, RouteType};
 use rtnetlink::RouteMessageBuilder;
 
 use super::error::{Ask, LabError};
@@ -14,6 +14,35 @@ use crate::plan::{RoutePlan, RouteTarget};
 /// Asks for a route; `index` is that of the interface a [`RouteTarget::Dev`] names.
 pub(super) fn push_route(batch: &mut Batch, host: &str, route: &RoutePlan, index: Option<u32>) -> Result<(), LabError> {
     let ask = Ask::new(host, describe(route), &route.origin);
+    batch.push(RouteNetlinkMessage::NewRoute(message(route, index)?), NLM_F_CREATE | NLM_F_EXCL, ask);
+    Ok(())
+}
+
+/// As [`push_route`], in place of the route to the same destination, if there is one.
+pub(super) fn push_replacing(
+    batch: &mut Batch,
+    host: &str,
+    route: &RoutePlan,
+    index: Option<u32>,
+) -> Result<(), LabError> {
+    let ask = Ask::new(host, describe(route), &route.origin);
+    batch.push(RouteNetlinkMessage::NewRoute(message(route, index)?), NLM_F_CREATE | NLM_F_REPLACE, ask);
+    Ok(())
+}
+
+/// Asks for a route to go away.
+pub(super) fn push_removal(
+    batch: &mut Batch,
+    host: &str,
+    route: &RoutePlan,
+    index: Option<u32>,
+) -> Result<(), LabError> {
+    let ask = Ask::new(host, format!("no {}", describe(route)), &route.origin);
+    batch.push(RouteNetlinkMessage::DelRoute(message(route, index)?), 0, ask);
+    Ok(())
+}
+
+fn message(route: &RoutePlan, index: Option<u32>) -> Result<RouteMessage, LabError> {
     let kind = match route.target {
         RouteTarget::Via(_) | RouteTarget::Dev(_) => RouteType::Unicast,
         RouteTarget::Blackhole => RouteType::BlackHole,
@@ -29,8 +58,7 @@ pub(super) fn push_route(batch: &mut Batch, host: &str, route: &RoutePlan, index
     if let Some(index) = index {
         builder = builder.scope(RouteScope::Link).output_interface(index);
     }
-    batch.push(RouteNetlinkMessage::NewRoute(builder.build()), NLM_F_CREATE | NLM_F_EXCL, ask);
-    Ok(())
+    Ok(builder.build())
 }
 
 /// A gateway of another family than its destination's: the planner should have seen it.

@@ -14,9 +14,10 @@ use nix::errno::Errno;
 
 use super::error::{Ask, LabError};
 use super::expression::{self, Base, Expression, compare, load_meta, load_payload};
+use super::fault::{self, Gate};
 use super::matching::{self, Family};
 use super::netlink::{Batch, Connection};
-use crate::plan::{Hook, HostPlan, Origin, RuleAction, RulePlan};
+use crate::plan::{FaultPlan, Hook, HostPlan, Origin, Plan, RuleAction, RulePlan};
 
 /// Name of every table of ours.
 pub(super) const TABLE: &str = "workbench";
@@ -44,6 +45,18 @@ pub(super) struct Ruleset {
     at: String,
 }
 
+/// The hooks that a host's rules can have.
+const HOOKS: [Hook; 3] = [Hook::Input, Hook::Forward, Hook::Output];
+
+/// Whose table.
+#[derive(Clone, Copy)]
+pub(super) enum Scope {
+    /// A host's.
+    Host,
+    /// The wire's.
+    Wire,
+}
+
 /// Where on the wire a direction's rules stand.
 #[derive(Clone, Copy)]
 pub(super) enum WireHook {
@@ -55,8 +68,9 @@ pub(super) enum WireHook {
 
 impl Ruleset {
     /// The rules of a host; `None` if it needs no table. `has_ipv6` silences its multicast listener reports.
-    pub fn for_host(host: &HostPlan, has_ipv6: bool) -> Option<Self> {
+    pub fn for_host(plan: &Plan, host: &HostPlan, has_ipv6: bool) -> Option<Self> {
         let mut hooks: Vec<Hook> = host.rules.iter().filter_map(|rule| rule.hook).collect();
+        hooks.extend(HOOKS.into_iter().filter(|&hook| fault::of_host(plan, &host.name, hook).next().is_some()));
         hooks.extend(has_ipv6.then_some(Hook::Output));
         hooks.sort_unstable();
         hooks.dedup();
@@ -72,6 +86,11 @@ impl Ruleset {
         }
         for rule in &host.rules {
             rules.push_rule(chain_name(rule.hook.unwrap_or(Hook::Input)), rule);
+        }
+        for hook in HOOKS {
+            for (fault, behind) in fault::of_host(plan, &host.name, hook) {
+                rules.push_gate(chain_name(hook), &Gate::of(fault, chain_name(hook)), &behind, fault);
+            }
         }
         Some(rules)
     }
@@ -92,6 +111,50 @@ impl Ruleset {
         for rule in drops {
             self.push_rule(device, rule);
         }
+    }
+
+    /// Adds a closed gate to a chain that packets come through, with a fault's rules behind it.
+    pub fn push_gate(&mut self, chain: &str, gate: &Gate, behind: &[&RulePlan], fault: &FaultPlan) {
+        for name in [&gate.gate, &gate.behind] {
+            self.push_chain(name, &fault.text, &fault.origin);
+        }
+        for rule in behind {
+            self.push_rule(&gate.behind, rule);
+        }
+        self.push_message(chain, vec![expression::jump(&gate.gate)], None, &fault.text, &fault.origin);
+    }
+
+    /// The transaction that opens a gate.
+    pub fn open_gate(scope: Scope, gate: &Gate, asked: &str, origin: &Origin) -> Batch {
+        let mut rules = Self::begin_batch(scope, asked);
+        rules.push_message(&gate.gate, vec![expression::jump(&gate.behind)], None, asked, origin);
+        push_bracket(&mut rules.batch, ControlMessage::BatchEnd);
+        rules.batch
+    }
+
+    /// The transaction that closes it: all rules of the gate's chain are deleted (`nf_tables_delrule` without a handle).
+    pub fn close_gate(scope: Scope, gate: &Gate, asked: &str, origin: &Origin) -> Batch {
+        let mut rules = Self::begin_batch(scope, asked);
+        let attributes = vec![RuleAttribute::Table(TABLE.to_owned()), RuleAttribute::Chain(gate.gate.clone())];
+        rules.push(NfTablesMessage::DeleteRule(RuleMessage { attributes }), 0, asked, origin);
+        push_bracket(&mut rules.batch, ControlMessage::BatchEnd);
+        rules.batch
+    }
+
+    fn begin_batch(scope: Scope, at: &str) -> Self {
+        let family = match scope {
+            Scope::Host => Family::Inet,
+            Scope::Wire => Family::Netdev,
+        };
+        let mut rules = Self { batch: Batch::default(), family, at: at.to_owned() };
+        push_bracket(&mut rules.batch, ControlMessage::BatchBegin);
+        rules
+    }
+
+    /// A chain that packets come to by a jump alone.
+    fn push_chain(&mut self, name: &str, asked: &str, origin: &Origin) {
+        let attributes = vec![ChainAttribute::Table(TABLE.to_owned()), ChainAttribute::Name(name.to_owned())];
+        self.push(NfTablesMessage::NewChain(ChainMessage { attributes }), 0, asked, origin);
     }
 
     /// Lets every frame that is left in a device's chain out through the device `index`.
@@ -162,10 +225,7 @@ impl Ruleset {
             let whole = [way.clone(), headers, consequence].concat();
             return self.push_message(chain, whole, Some(&rule.id), &rule.text, &rule.origin);
         }
-        let own = ChainMessage {
-            attributes: vec![ChainAttribute::Table(TABLE.to_owned()), ChainAttribute::Name(rule.id.clone())],
-        };
-        self.push(NfTablesMessage::NewChain(own), 0, &rule.text, &rule.origin);
+        self.push_chain(&rule.id, &rule.text, &rule.origin);
         self.push_message(&rule.id, consequence, Some(&rule.id), &rule.text, &rule.origin);
         for way in ways {
             let leading = [way, headers.clone(), vec![expression::jump(&rule.id)]].concat();
@@ -218,7 +278,8 @@ fn push_bracket(batch: &mut Batch, bracket: ControlMessage) {
     batch.push_control(NetfilterMessage::new(header, bracket), 0, ask);
 }
 
-fn chain_name(hook: Hook) -> &'static str {
+/// The name of a hook's chain.
+pub(super) fn chain_name(hook: Hook) -> &'static str {
     match hook {
         Hook::Input => "input",
         Hook::Forward => "forward",

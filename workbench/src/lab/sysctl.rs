@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -78,6 +79,51 @@ fn apply_one(host: &str, sysctl: &SysctlPlan) -> Result<Option<SetupNote>, LabEr
     let instead = format!("{name} = {second}");
     write(name, second).map_err(|second| refused(&instead, error_name(&second)))?;
     Ok(Some(SetupNote { at: host.to_owned(), asked, refused: error, instead, origin: origin.clone() }))
+}
+
+/// A sysctl of a host whose file is open, so that it can be set later: a descriptor outlasts the mount's becoming
+/// read-only, and belongs to the namespace it was opened in.
+pub(super) struct OpenSysctl {
+    host: String,
+    plan: SysctlPlan,
+    file: File,
+}
+
+impl OpenSysctl {
+    /// Opens the file of a sysctl of the host that the calling thread is in; `None` if there is none and need not be.
+    pub fn open(host: &str, plan: &SysctlPlan) -> Result<Option<Self>, LabError> {
+        match File::options().read(true).write(true).open(path(&plan.name)) {
+            Ok(file) => Ok(Some(Self { host: host.to_owned(), plan: plan.clone(), file })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && plan.if_present => Ok(None),
+            Err(error) => Err(refused(host, plan, &plan.value, &error)),
+        }
+    }
+
+    /// Its value now.
+    pub fn read(&self) -> Result<String, LabError> {
+        let mut buffer = [0; 4096];
+        let length = self.file.read_at(&mut buffer, 0).map_err(|error| refused(&self.host, &self.plan, "", &error))?;
+        Ok(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned())
+    }
+
+    /// Sets it; to its second choice if the kernel refuses the first.
+    pub fn write(&self, value: &str) -> Result<(), LabError> {
+        let write = |value: &str| self.file.write_all_at(value.as_bytes(), 0);
+        let written = match (write(value), &self.plan.or) {
+            (Err(_), Some(or)) => write(or),
+            (written, _) => written,
+        };
+        written.map_err(|error| refused(&self.host, &self.plan, value, &error))
+    }
+}
+
+fn refused(host: &str, plan: &SysctlPlan, value: &str, error: &io::Error) -> LabError {
+    LabError::Refused {
+        at: host.to_owned(),
+        asked: format!("{} = {value}", plan.name),
+        kernel: error_name(error),
+        origin: Box::new(plan.origin.clone()),
+    }
 }
 
 fn error_name(error: &io::Error) -> String {

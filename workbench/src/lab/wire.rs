@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::cable::{Cable, WirePort};
 use super::error::{Ask, LabError};
-use super::link;
+use super::fault::{self, Gate};
 use super::namespace::Namespace;
 use super::netlink::{Batch, Connection};
 use super::qdisc;
@@ -16,6 +16,7 @@ use super::relay::{Direction, Relay};
 use super::requires::NETEM_REMEDY;
 use super::rules::{Ruleset, WireHook};
 use super::sysctl;
+use crate::plan::Plan;
 
 /// The wire of a lab that has one.
 pub(super) struct Wire {
@@ -31,7 +32,7 @@ pub(super) fn prepare() -> Result<(), LabError> {
 }
 
 /// Joins the interfaces of every cable that goes through the wire, on which the calling thread is, and brings them up.
-pub(super) fn join(cables: &[Cable<'_>], wire: &Namespace) -> Result<Option<Wire>, LabError> {
+pub(super) fn join(plan: &Plan, cables: &[Cable<'_>], wire: &Namespace) -> Result<Option<Wire>, LabError> {
     let joined: Vec<_> = cables
         .iter()
         .filter(|cable| !cable.plan.is_cut)
@@ -47,18 +48,20 @@ pub(super) fn join(cables: &[Cable<'_>], wire: &Namespace) -> Result<Option<Wire
     let mut up = Batch::default();
     let mut directions = Vec::new();
     for &(cable, ports) in &joined {
-        let plan = cable.plan;
-        for (from, end) in plan.ends.iter().enumerate() {
+        let link = cable.plan;
+        for (from, end) in link.ends.iter().enumerate() {
             let (near, far) = (&ports[from], &ports[1 - from]);
             if is_relayed(cable) {
                 // The relay reads before any rule of the interface sees a frame.
-                rules.push_wire(&far.name, WireHook::Egress, &end.drops, &plan.name, &plan.origin);
-                directions.push(Direction { from_index: near.index, to_index: far.index, delay_ns: plan.delay_ns });
+                rules.push_wire(&far.name, WireHook::Egress, &end.drops, &link.name, &link.origin);
+                push_gates(&mut rules, plan, cable, from, &far.name);
+                directions.push(Direction { from_index: near.index, to_index: far.index, delay_ns: link.delay_ns });
             } else {
-                rules.push_wire(&near.name, WireHook::Ingress, &end.drops, &plan.name, &plan.origin);
-                rules.push_forward(&near.name, far.index, &plan.origin);
+                rules.push_wire(&near.name, WireHook::Ingress, &end.drops, &link.name, &link.origin);
+                push_gates(&mut rules, plan, cable, from, &near.name);
+                rules.push_forward(&near.name, far.index, &link.origin);
             }
-            link::push_up(&mut up, near.index, Ask::new(&plan.name, "interface up", &plan.origin));
+            super::link::push_up(&mut up, near.index, Ask::new(&link.name, "interface up", &link.origin));
         }
     }
     let netfilter = Connection::open(NETLINK_NETFILTER)?;
@@ -66,6 +69,14 @@ pub(super) fn join(cables: &[Cable<'_>], wire: &Namespace) -> Result<Option<Wire
     wire.route.demand(up)?;
     let relay = if directions.is_empty() { None } else { Some(Relay::start(&directions)?) };
     Ok(Some(Wire { netfilter, relay }))
+}
+
+/// Adds the gates of the faults that drop what an end sends to the chain that it comes through.
+fn push_gates(rules: &mut Ruleset, plan: &Plan, cable: &Cable<'_>, from: usize, chain: &str) {
+    let Some(ports) = &cable.wire else { return };
+    for (fault, behind) in fault::of_end(plan, cable.plan, &cable.plan.ends[from].host) {
+        rules.push_gate(chain, &Gate::of(fault, &ports[from].name), &behind, fault);
+    }
 }
 
 /// Puts netem where it is declared and where a cable has a delay. False if this kernel has none and none is declared.

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use super::baseline;
 use super::differs::DiffersPlan;
 use super::etc_files::etc_files;
+use super::fault::{Action, FaultPlan, faults, sysctl_plan};
 use super::model::{
     CommandPlan, Expectations, Expected, HostPlan, LinkEnd, LinkPlan, NeighbourPlan, NetemPlan, Origin,
-    PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SweepPlan, SysctlPlan,
+    PLAN_FORMAT_VERSION, Plan, Requirement, RequirementKind, RulePlan, StdinPlan, SweepPlan,
 };
 use super::origin::{by_rule, origin};
 use super::{peer, routing};
@@ -31,6 +32,7 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
     let hosts: Vec<HostPlan> = scenario.hosts.iter().map(|host| host_plan(scenario, host)).collect();
     let links: Vec<LinkPlan> =
         (0..).zip(&scenario.links).map(|(index, link)| link_plan(scenario, index, link)).collect();
+    let faults = faults(scenario);
     let plan = |run: &Run| Plan {
         format_version: PLAN_FORMAT_VERSION,
         scenario: scenario.name().to_owned(),
@@ -40,13 +42,14 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         run: run.name.value.clone(),
         sweep: scenario.sweep.iter().map(sweep_plan).collect(),
         template: run.template.clone(),
-        requires: scenario.requires.iter().map(|requires| requirement(scenario, requires)).collect(),
+        requires: requirements(scenario, &faults),
         hosts: hosts.clone(),
         links: links.clone(),
         etc: etc_files(scenario),
         memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         command: command(scenario, run),
         programs: super::program::programs(scenario),
+        faults: faults.clone(),
         expect: expectations(scenario, run),
         differs: differs(scenario, run),
     };
@@ -55,6 +58,19 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
 
 fn sweep_plan(value: &SweepValue) -> SweepPlan {
     SweepPlan { name: value.name.clone(), value: value.value.clone() }
+}
+
+/// What the scenario says, and the netem that a fault brings only later: whether there is one must be known before.
+fn requirements(scenario: &Scenario, faults: &[FaultPlan]) -> Vec<Requirement> {
+    let mut all: Vec<_> = scenario.requires.iter().map(|requires| requirement(scenario, requires)).collect();
+    let later = faults.iter().flat_map(|fault| &fault.actions).find_map(|action| match action {
+        Action::Netem { netem, .. } => Some(netem.origin.clone()),
+        _ => None,
+    });
+    let is_said = all.iter().any(|requirement| requirement.what == RequirementKind::Netem);
+    let later = later.filter(|_| !is_said);
+    all.extend(later.map(|origin| Requirement { what: RequirementKind::Netem, origin }));
+    all
 }
 
 fn requirement(scenario: &Scenario, requires: &Spanned<Requires>) -> Requirement {
@@ -74,13 +90,7 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
         interfaces: &scenario.interfaces_of(name),
         addresses: &scenario.addresses_of(name),
     });
-    sysctls.extend(host.sysctls.iter().map(|sysctl| SysctlPlan {
-        name: sysctl.name.value.clone(),
-        value: sysctl.value.clone(),
-        or: sysctl.or.as_ref().map(|or| or.value.clone()),
-        if_present: sysctl.if_present,
-        origin: origin(&scenario.source, sysctl.span),
-    }));
+    sysctls.extend(host.sysctls.iter().map(|sysctl| sysctl_plan(scenario, sysctl)));
     HostPlan {
         name: name.clone(),
         is_router: host.is_router,
@@ -92,7 +102,8 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
     }
 }
 
-fn rule_plan(scenario: &Scenario, place: &str, number: usize, rule: &Rule) -> RulePlan {
+/// A rule with an id that begins with its place.
+pub(super) fn rule_plan(scenario: &Scenario, place: &str, number: usize, rule: &Rule) -> RulePlan {
     let addresses = |party: &Option<Spanned<Party>>| match party.as_ref().map(|party| &party.value) {
         None => Vec::new(),
         Some(Party::Prefix(prefix)) => vec![(prefix.address, prefix.len)],

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::differs::DiffersPlan;
+use super::fault::{FaultPlace, FaultPlan};
 use super::model::{
     CommandPlan, Expectations, HostPlan, LinkEnd, LinkPlan, Origin, Plan, RequirementKind, RoutePlan, RouteTarget,
     RulePlan, StdinPlan, SysctlPlan,
@@ -25,6 +26,7 @@ impl Plan {
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(|it| link_text(file, it)));
         section(&mut text, "Hosts", self.hosts.iter().map(|it| host_text(file, it)));
+        section(&mut text, "Faults with a cause", self.faults.iter().map(|fault| fault_text(&self.file, fault)));
         section(&mut text, "Command", std::iter::once(command_text(&self.command)));
         let memory = format!("{} MiB, in virtual time", self.memory_bytes >> 20);
         section(&mut text, "Memory of the machine", std::iter::once(memory));
@@ -259,6 +261,13 @@ fn rule_text(file: &str, rule: &RulePlan) -> String {
         Some(Hook::Output) => "output",
     };
     format!("at {hook}: {}  {} [{}]", rule.text, place_text(file, &rule.origin), rule.id)
+}
+
+fn fault_text(file: &str, fault: &FaultPlan) -> String {
+    let (FaultPlace::Host(place) | FaultPlace::Link(place)) = &fault.at;
+    let heals = if fault.heals.is_none() { ", to the end" } else { "" };
+    let sentence = fault.sentence();
+    format!("{place}, {sentence}{heals}  {} [{}]", place_text(file, &fault.origin), fault.id)
 }
 
 fn command_text(command: &CommandPlan) -> String {

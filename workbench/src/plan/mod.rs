@@ -5,6 +5,7 @@ mod build;
 mod describe;
 mod differs;
 mod etc_files;
+mod fault;
 mod model;
 mod origin;
 mod peer;
@@ -18,6 +19,7 @@ mod tests;
 pub use crate::scenario::{Call, Direction, Endpoint, ExpectedResult, Family, OptionValue, Readiness, SocketKind};
 pub use build::build;
 pub use differs::{DiffersPlan, KernelRange};
+pub use fault::{Action, FaultPlace, FaultPlan, Heal};
 pub use model::{
     BodyEnd, Cause, CommandPlan, Distribution, DnsMode, Expectations, Expected, Hook, HostPlan, Http, LinkEnd,
     LinkPlan, NeighbourPlan, Netem, NetemPlan, Origin, PLAN_FORMAT_VERSION, PeerKind, Plan, PortRange, Protocol,

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::differs::DiffersPlan;
+use super::fault::FaultPlan;
 use super::peer::PeerPlan;
 use super::program::ProgramPlan;
 pub use crate::scenario::{
@@ -74,6 +75,9 @@ pub struct Plan {
     /// Socket programs that take part, in the order of the scenario; the command's own among them where it is one.
     #[serde(default)]
     pub programs: Vec<ProgramPlan>,
+    /// Faults with a cause: those of the hosts, then those of the links.
+    #[serde(default)]
+    pub faults: Vec<FaultPlan>,
     /// What the scenario itself claims.
     pub expect: Expectations,
     /// From which kernels on it goes otherwise, in the order of the scenario.
@@ -238,7 +242,7 @@ pub struct LinkPlan {
 }
 
 impl LinkPlan {
-    /// Whether the link needs a namespace of its own between the ends, because something acts on the wire.
+    /// Whether something acts on the wire from the beginning, so that the link needs a namespace of its own between its ends.
     pub fn has_wire(&self) -> bool {
         self.delay_ns > 0 || self.ends.iter().any(|e| e.netem.is_some() || !e.drops.is_empty())
     }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::model::{RoutePlan, RouteTarget};
 use super::origin::{by_rule, origin};
-use crate::scenario::{End, Family, Host, Link, Prefix, ResolvedRoute, RouteTo, Scenario};
+use crate::scenario::{End, Family, Host, Link, Prefix, ResolvedRoute, Route, RouteTo, Scenario};
 
 /// All routes of a host beyond those to its own links.
 pub(super) fn routes(scenario: &Scenario, host: &Host) -> Vec<RoutePlan> {
@@ -30,18 +30,24 @@ pub(super) fn routes(scenario: &Scenario, host: &Host) -> Vec<RoutePlan> {
 fn declared(scenario: &Scenario, host: &Host) -> Vec<RoutePlan> {
     let mut plans = Vec::new();
     for route in &host.routes {
-        let Ok(resolved) = scenario.resolve_route(host, route) else {
-            unreachable!("a scenario with a route that cannot be resolved does not parse");
-        };
-        plans.extend(resolved.into_iter().map(|resolved| RoutePlan {
-            destination: resolved.destination.address,
-            prefix_len: resolved.destination.len,
-            target: target(&route.to.value, &resolved),
-            is_automatic: false,
-            origin: origin(&scenario.source, route.span),
-        }));
+        plans.extend(of_route(scenario, host, route));
     }
     plans
+}
+
+/// A declared route, one for each destination that its name has.
+pub(super) fn of_route(scenario: &Scenario, host: &Host, route: &Route) -> Vec<RoutePlan> {
+    let Ok(resolved) = scenario.resolve_route(host, route) else {
+        unreachable!("a scenario with a route that cannot be resolved does not parse");
+    };
+    let plan = |resolved: ResolvedRoute| RoutePlan {
+        destination: resolved.destination.address,
+        prefix_len: resolved.destination.len,
+        target: target(&route.to.value, &resolved),
+        is_automatic: false,
+        origin: origin(&scenario.source, route.span),
+    };
+    resolved.into_iter().map(plan).collect()
 }
 
 fn target(to: &RouteTo, resolved: &ResolvedRoute) -> RouteTarget {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use miette::SourceSpan;
 
+use super::check_caused;
 use super::error::{Problem, quoted};
 use super::model::{Destination, Host, Link, Party, RouteTo, Rule, Scenario};
 use super::span::Spanned;
@@ -41,9 +42,11 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
     peer::check(scenario, problems);
     name_service::check(scenario, problems);
     program::check(scenario, problems);
+    check_caused::check(scenario, problems);
     if problems.is_empty() {
         // A route is judged by links and hosts that are right.
         routes::check(scenario, problems);
+        check_caused::routes(scenario, problems);
     }
 }
 
@@ -64,7 +67,7 @@ fn twice<'a>(what: &str, names: impl Iterator<Item = &'a Spanned<String>>, probl
     }
 }
 
-fn known(what: &str, names: &[&str], name: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
+pub(super) fn known(what: &str, names: &[&str], name: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
     let is_known = names.contains(&name.value.as_str());
     if !is_known {
         let problem = Problem::new(format!("no {what} is called {}", quoted(&name.value)));
@@ -114,7 +117,7 @@ fn same_hosts(earlier: &[Link], link: &Link, problems: &mut Vec<Problem>) {
 }
 
 /// Hosts that a rule names.
-fn parties(scenario: &Scenario, rule: &Rule, problems: &mut Vec<Problem>) {
+pub(super) fn parties(scenario: &Scenario, rule: &Rule, problems: &mut Vec<Problem>) {
     for party in [&rule.from, &rule.to].into_iter().flatten() {
         if let Party::Host(name) = &party.value {
             known("host", &names(scenario), &Spanned::new(name.clone(), party.span), problems);

@@ -3,6 +3,7 @@
 use kdl::KdlNode;
 
 use super::address::{address, mac, network, prefix_or_address};
+use super::decode_caused::{self, CAUSES, Place};
 use super::error::{Problem, quoted};
 use super::fields::{Fields, unknown_node};
 use super::model::{Destination, Host, Neighbour, Party, Route, RouteTo, Sysctl};
@@ -10,13 +11,15 @@ use super::span::Spanned;
 use super::value::{Reading, Value};
 use super::{peer, rule};
 
-const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour"];
+const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour", "at", "when", "after"];
 
 /// Names that mean something else where a host's name may stand.
 const RESERVED: &[&str] = &[
     "absent",
+    "after",
     "all",
     "any",
+    "at",
     "cut",
     "default",
     "drop",
@@ -24,8 +27,10 @@ const RESERVED: &[&str] = &[
     "ip6-loopback",
     "lo",
     "localhost",
+    "mtu",
     "netem",
     "reject",
+    "when",
 ];
 
 /// One host.
@@ -40,6 +45,7 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
         rules: Vec::new(),
         routes: Vec::new(),
         neighbours: Vec::new(),
+        faults: Vec::new(),
         peers: Vec::new(),
     };
     for child in fields.children() {
@@ -48,6 +54,9 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
             "drop" | "reject" => host.rules.extend(rule::in_host(child, is_router, fields.problems())),
             "route" => host.routes.extend(route(child, fields.problems())),
             "neighbour" => host.neighbours.extend(neighbour(child, fields.problems())),
+            name if CAUSES.contains(&name) => {
+                host.faults.extend(decode_caused::fault(child, &Place::Host { is_router }, fields.problems()));
+            }
             name if peer::NODES.contains(&name) => host.peers.extend(peer::peer(child, fields.problems())),
             _ => {
                 let known = [NODES, peer::NODES].concat();
@@ -99,7 +108,7 @@ pub(super) fn sysctl_name(value: Value<'_>) -> Reading<String> {
     }
 }
 
-fn sysctl(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Sysctl> {
+pub(super) fn sysctl(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Sysctl> {
     const REMEDY: &str = "sysctl \"net.ipv4.tcp_syn_retries\" 2";
     let mut fields = Fields::new(node, problems);
     let span = fields.span();
@@ -126,7 +135,7 @@ fn sysctl_value(value: Value<'_>) -> Reading<String> {
     }
 }
 
-fn route(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Route> {
+pub(super) fn route(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Route> {
     const REMEDY: &str = "route \"10.9.9.0/24\" via=server, or route \"10.9.9.0/24\" blackhole";
     let mut fields = Fields::new(node, problems);
     let span = fields.span();

@@ -4,6 +4,7 @@ use kdl::KdlNode;
 use miette::SourceSpan;
 
 use super::address::{Family, mac, network, prefix_or_address};
+use super::decode_caused::{self, CAUSES, Place};
 use super::decode_host::{declared_name, interface_name};
 use super::error::{Problem, quoted};
 use super::fault::Netem;
@@ -35,14 +36,14 @@ pub(super) fn link(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Link> 
         subnet: fields.property("subnet", |value| subnet(value, Family::V4)),
         subnet6: fields.property("subnet6", |value| subnet(value, Family::V6)),
         networks: Vec::new(),
-        // 68 is the least that IPv4 works with (RFC 791); 65535 is the most that a device takes (ETH_MAX_MTU).
-        mtu: fields.property("mtu", |value| value.integer("an MTU", 68..=65535)),
+        mtu: fields.property("mtu", mtu),
         delay_ns: fields.property("delay", Value::duration_ns),
         learns_neighbours: fields
             .property("neighbours", |v| v.one_of("a way to find neighbours", &[("learn", true), ("pinned", false)]))
             .is_some_and(|learns| learns.value),
         absent: Vec::new(),
         is_cut: false,
+        faults: Vec::new(),
         span,
     };
     let by_rule = format!("{}-{}", link.ends[0].host.value, link.ends[1].host.value);
@@ -54,6 +55,11 @@ pub(super) fn link(node: &KdlNode, problems: &mut Vec<Problem>) -> Option<Link> 
     check_overtaking(&mut fields, &link);
     fields.finish();
     (first.is_some() && second.is_some()).then_some(link)
+}
+
+/// 68 is the least that IPv4 works with (RFC 791); 65535 is the most that a device takes (ETH_MAX_MTU).
+pub(super) fn mtu(value: Value<'_>) -> Reading<u32> {
+    value.integer("an MTU", 68..=65535)
 }
 
 fn end(host: &Option<Spanned<String>>, span: SourceSpan) -> End {
@@ -121,11 +127,17 @@ fn children(fields: &mut Fields<'_, '_>, link: &mut Link) {
                 Fields::new(child, fields.problems()).finish_leaf();
                 link.is_cut = true;
             }
+            (name, _) if CAUSES.contains(&name) => {
+                let ends = link.ends.each_ref().map(|end| end.host.value.clone());
+                let place = Place::Link { ends: [&ends[0], &ends[1]] };
+                link.faults.extend(decode_caused::fault(child, &place, fields.problems()));
+            }
             ("absent", _) => link.absent.extend(absent(child, fields.problems())),
             (_, Some(end)) => settings(child, &mut link.ends[end], fields.problems()),
             _ => {
                 let [a, b] = [&link.ends[0].host.value, &link.ends[1].host.value];
-                let problem = unknown_node(child, "a link", &["netem", "drop", "cut", "absent", a, b]);
+                let problem =
+                    unknown_node(child, "a link", &["netem", "drop", "cut", "absent", "at", "when", "after", a, b]);
                 fields.problem(problem);
             }
         }

@@ -148,6 +148,11 @@ impl<'a, 'p> Fields<'a, 'p> {
         std::mem::take(&mut self.arguments).into_iter().map(Value::new).collect()
     }
 
+    /// The first argument as the node writes it, if that is a text; it may have been taken.
+    pub(super) fn first_text(&self) -> Option<&'a str> {
+        self.node.entries().iter().find(|entry| entry.name().is_none()).and_then(|entry| entry.value().as_string())
+    }
+
     /// Takes a bare word such as `down` from the arguments.
     pub(super) fn flag(&mut self, word: &str) -> Option<SourceSpan> {
         let at = self.arguments.iter().position(|entry| entry.value().as_string() == Some(word))?;
@@ -207,10 +212,15 @@ const HOSTS: &str = "a `namespace` or a `router`";
 
 const FILE: &str = "the file itself, beside its hosts";
 
+/// Where faults with a cause stand.
+const FAULTS: &str = "a `namespace`, a `router` or a `link`";
+
 /// Where nodes stand that somebody may look for elsewhere.
 const PLACES: &[(&str, &str)] = &[
     ("absent", "a `link`"),
+    ("after", FAULTS),
     ("answer", "a `dns`"),
+    ("at", FAULTS),
     ("backlog", HOSTS),
     ("close", HOSTS),
     ("cut", "a `link`"),
@@ -237,6 +247,7 @@ const PLACES: &[(&str, &str)] = &[
     ("stdin", "a `run`"),
     ("sweep", "the scenario's own file, at its top or inside another `sweep`"),
     ("sysctl", HOSTS),
+    ("when", FAULTS),
     ("use", "a file at its top, outside of all blocks"),
 ];
 

@@ -3,9 +3,12 @@
 mod address;
 mod addresses;
 mod cause;
+mod caused;
 mod check;
+mod check_caused;
 mod combine;
 mod decode;
+mod decode_caused;
 mod decode_host;
 mod decode_link;
 mod decode_run;
@@ -40,6 +43,7 @@ mod words;
 
 pub use address::{Family, Prefix};
 pub use cause::{Cause, SocketState};
+pub use caused::{CausedFault, FaultAction, Heal};
 pub use error::Diagnostics;
 pub use fault::{
     Chance, Distribution, Hook, LossModel, Netem, PortRange, Protocol, Rate, RejectWith, RuleAction, RuleMatch, Slot,

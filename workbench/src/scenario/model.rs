@@ -8,6 +8,7 @@ use std::sync::Arc;
 use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
+use super::caused::CausedFault;
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
 use super::name_service::{ExtraName, Resolver};
 use super::peer::Peer;
@@ -83,6 +84,8 @@ pub struct Host {
     pub routes: Vec<Route>,
     /// Its pinned neighbours, in order.
     pub neighbours: Vec<Neighbour>,
+    /// Faults with a cause, in order.
+    pub faults: Vec<CausedFault>,
     /// Its peers, in order.
     pub peers: Vec<Peer>,
 }
@@ -240,6 +243,8 @@ pub struct Link {
     pub absent: Vec<Absent>,
     /// The cable is pulled.
     pub is_cut: bool,
+    /// Faults with a cause, in order.
+    pub faults: Vec<CausedFault>,
     /// The node.
     pub span: SourceSpan,
 }

@@ -6,7 +6,7 @@
 use super::cause::Cause;
 use super::tolerance::SCHEDULING_NS;
 use crate::evidence::{Ending, Evidence};
-use crate::timeline::{Event, EventKind, Range, Spread, Timeline, Timer, TimerClass, Wait};
+use crate::timeline::{Event, EventKind, IN_FLIGHT, Range, Spread, Timeline, Timer, TimerClass, Wait};
 use crate::verdict::EndedBy;
 
 /// A snapshot's content.
@@ -82,7 +82,7 @@ impl Claims {
             lines: timeline
                 .events
                 .iter()
-                .filter(|event| event.is_claim)
+                .filter(|event| event.is_claim && !is_overtaken_answer(event))
                 .map(|event| if is_still_running(event, evidence) { still_running(event) } else { line_of(event) })
                 .collect(),
             ended_by: ended_by.map(Cause::of),
@@ -132,8 +132,18 @@ fn line_of(event: &Event) -> ClaimLine {
         }),
         range: None,
         at: name(&event.at),
-        text: visible(&event.text),
+        text: visible(without_end(&event.text)),
     }
+}
+
+/// Whether the end of a run overtakes a packet is chance: it is no claim.
+fn without_end(text: &str) -> &str {
+    text.strip_suffix(IN_FLIGHT).and_then(|text| text.strip_suffix(", ")).unwrap_or(text)
+}
+
+/// A bare ACK is told only for what became of it.
+fn is_overtaken_answer(event: &Event) -> bool {
+    event.kind == EventKind::Packet && event.text.starts_with("ACK ") && event.text.ends_with(IN_FLIGHT)
 }
 
 /// Nanoseconds in a millisecond, the unit in which a snapshot keeps its times.

@@ -31,7 +31,7 @@ pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     placed.extend(ends::processes(evidence, names));
     placed.extend(calls);
     placed.extend(programs.events());
-    placed.extend(States { evidence, names, flows }.events());
+    placed.extend(States { evidence, names, flows, flights, last_look_ns: waits.last_look_ns(evidence) }.events());
     placed.extend(cast::daemons(evidence));
     placed.extend(cast::faults(evidence));
     placed.extend(packets);

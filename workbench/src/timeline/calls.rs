@@ -62,8 +62,7 @@ impl Calls<'_> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
         let label = self.flows.label(number);
-        // After the command's end a companion's calls are chance.
-        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.evidence.end.t_ns;
+        let is_claim = !asks_for_names(&connection.remote) && call.entry_ns <= self.programs.until_ns(call.pid);
         let before = self.waits.before(call.tid, call.entry_ns).and_then(|chain| chain.sleep());
         let entry = |text| self.placed(connection.call, Cause::CallEntry, call.entry_ns, text, before, is_claim);
         if let Some(how) = self.at_once(number, call) {
@@ -121,9 +120,13 @@ impl Calls<'_> {
             ("ETIMEDOUT", _) => {
                 let of_flow = sent().filter(|f| flow.is_some() && self.flows.of(f).map(|(of, _)| of) == flow);
                 let seen = of_flow.map(|f| f.retransmission).max().unwrap_or(0);
-                let retries = Retries::of(self.evidence, host);
-                let armed_ns = retries.connect_ns(self.sockets.connections[number].syn_count, seen);
-                Some(Timer { name: "SYN retries".into(), class: TimerClass::Wheel, armed_ns })
+                let connection = &self.sockets.connections[number];
+                let retries_ns = Retries::of(self.evidence, host).connect_ns(connection.syn_count, seen);
+                let (name, armed_ns) = match connection.user_timeout_ms.map(|ms| ms.saturating_mul(1_000_000)) {
+                    Some(ns) if ns > 0 && ns < retries_ns => ("TCP_USER_TIMEOUT", ns),
+                    _ => ("SYN retries", retries_ns),
+                };
+                Some(Timer { name: name.into(), class: TimerClass::Wheel, armed_ns })
             }
             ("EHOSTUNREACH", None) => {
                 let each_ns = neighbour_wait_ns(self.evidence, host);

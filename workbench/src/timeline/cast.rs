@@ -4,6 +4,7 @@ use super::escape::escape;
 use super::event::{Event, EventKind, EvidenceRef};
 use super::order::{Cause, Placed};
 use crate::evidence::{DaemonRecord, Ending, Evidence, FaultRecord};
+use crate::plan::FaultPlace;
 
 /// A daemon that ended while the run went on.
 pub(super) fn daemons(evidence: &Evidence) -> Vec<Placed> {
@@ -59,6 +60,10 @@ pub(super) fn faults(evidence: &Evidence) -> Vec<Placed> {
 }
 
 /// Where a fault is, what it does, and what brings it about.
-fn fault_words(_evidence: &Evidence, record: &FaultRecord) -> (String, String, String) {
-    ("lab".into(), escape(&record.id), String::new())
+fn fault_words(evidence: &Evidence, record: &FaultRecord) -> (String, String, String) {
+    let Some(plan) = evidence.plan.faults.iter().find(|plan| plan.id == record.id) else {
+        return ("lab".into(), escape(&record.id), String::new());
+    };
+    let (FaultPlace::Host(place) | FaultPlace::Link(place)) = &plan.at;
+    (place.clone(), escape(&plan.text), escape(&plan.cause.to_string()))
 }

@@ -27,6 +27,7 @@ pub(super) fn dns(message: &[u8]) -> Option<Dns> {
         question,
         rcode: rcode_name(flags & 0x000f),
         answers,
+        is_truncated: flags & 0x0200 != 0,
     })
 }
 

@@ -87,8 +87,14 @@ fn padding_behind_a_short_packet_is_not_payload() {
 #[test]
 fn a_dns_query_and_its_answer_are_read() {
     let question = b"\x06server\x00\x00\x01\x00\x01";
-    let query =
-        Dns { is_query: true, id: 0xbeef, question: "A server.".to_owned(), rcode: "NOERROR".to_owned(), answers: 0 };
+    let query = Dns {
+        is_query: true,
+        id: 0xbeef,
+        question: "A server.".to_owned(),
+        rcode: "NOERROR".to_owned(),
+        answers: 0,
+        is_truncated: false,
+    };
     assert_eq!(dns_of(&dns_message(0x0100, 1, 0, question)), Some(query.clone()));
     let answer = Dns { is_query: false, rcode: "NXDOMAIN".to_owned(), ..query };
     assert_eq!(dns_of(&dns_message(0x8183, 1, 0, question)), Some(answer));

@@ -7,7 +7,8 @@ use super::order::{Cause, Placed};
 use super::render::duration;
 use super::sockets::Sockets;
 use super::waits::{Waits, before_signal};
-use crate::evidence::{Ending, Evidence, SetupNote, Signal};
+use crate::evidence::{Ending, Evidence, SetupNote, Signal, StepRecord};
+use crate::plan::Call;
 
 /// What the kernel refused or changed: before everything else.
 pub(super) fn setup(evidence: &Evidence) -> Vec<Placed> {
@@ -90,7 +91,12 @@ pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets)
             t_ns: signal.t_ns,
             at: names.host(signal.pid).to_owned(),
             kind: EventKind::Signal,
-            text: format!("{}{}", names.speaker(signal.pid), origin(signal, wait.as_ref(), names)),
+            text: format!(
+                "{}{}{}",
+                names.speaker(signal.pid),
+                origin(signal, wait.as_ref(), names),
+                if is_ignored(evidence, signal) { ", ignored" } else { "" }
+            ),
             wait,
             is_claim: !signal.is_housekeeping() || (names.is_program(signal.pid) && signal.name == "SIGPIPE"),
             evidence: vec![EvidenceRef::Signal(index)],
@@ -101,10 +107,24 @@ pub(super) fn signals(evidence: &Evidence, names: &Names<'_>, sockets: &Sockets)
     evidence.signals.iter().enumerate().map(place).collect()
 }
 
+/// Whether a socket program had been told to ignore this signal (its step `signal`).
+fn is_ignored(evidence: &Evidence, signal: &Signal) -> bool {
+    let Some(name) = evidence.program_of(signal.pid).filter(|_| signal.name == "SIGPIPE") else { return false };
+    let Some(program) = evidence.plan.programs.iter().find(|program| program.name == name) else { return false };
+    let done = evidence.steps.iter().filter(|step| step.program == name && step.began_ns <= signal.t_ns);
+    let disposition = |step: &StepRecord| match program.steps.get(step.index)?.call {
+        Call::Sigpipe { is_ignored } => Some(is_ignored),
+        _ => None,
+    };
+    done.filter_map(disposition).next_back() == Some(true)
+}
+
 fn origin(signal: &Signal, wait: Option<&Wait>, names: &Names<'_>) -> String {
     let name = escape(&signal.name);
     match (wait.and_then(|wait| wait.timer.as_ref()), signal.sender_pid, signal.code.as_str()) {
         (Some(timer), ..) => format!("{name} from {}", timer.name),
+        // The kernel sends it in the name of the process itself (write(2), EPIPE).
+        (None, ..) if signal.name == "SIGPIPE" && names.is_program(signal.pid) => name,
         (None, Some(pid), "SI_USER" | "SI_TKILL" | "SI_QUEUE") if pid == signal.pid => format!("{name} from itself"),
         (None, Some(pid), "SI_USER" | "SI_TKILL" | "SI_QUEUE") => format!("{name} from {}", names.process(pid)),
         _ => name,

@@ -298,6 +298,7 @@ fn plan(argv: Vec<String>) -> Plan {
     };
     Plan {
         programs: Vec::new(),
+        faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".into(),
         file: "scenarios/syn-retries-0.kdl".into(),

@@ -139,4 +139,6 @@ pub struct Dns {
     pub rcode: String,
     /// Answer records.
     pub answers: u16,
+    /// TC: it did not fit, and is to be asked for over TCP.
+    pub is_truncated: bool,
 }

@@ -4,13 +4,12 @@
 //! kernel, in their order, and never gets more than its counter says. What is not made again: reassembly (a fragment
 //! meets no rule here), and what the kernel drops before its hooks (a TTL that ran out, a bad checksum, no route).
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::flight::{Content, Fate, Flight};
 use super::flights::Draft;
-use crate::evidence::{Evidence, RuleCounter};
-use crate::plan::{Hook, HostPlan, LinkEnd, Plan, PortRange, Protocol, RulePlan, Which};
+use crate::evidence::{Evidence, FaultRecord};
+use crate::plan::{Action, FaultPlace, Hook, HostPlan, LinkEnd, Plan, PortRange, Protocol, RulePlan, Which};
 
 /// Bytes of an Ethernet header, which the kernel's rules do not count (the packet starts at its IP header there).
 const ETHERNET_BYTES: u64 = 14;
@@ -24,6 +23,8 @@ struct Gate<'a> {
     bytes: u64,
     /// How many more it may take by its counter; `None` if there is no counter.
     left: Option<u64>,
+    /// The fault that brings it; `None` for a rule that is always there.
+    fault: Option<&'a FaultRecord>,
 }
 
 /// What is known about a packet's end before any rule is asked.
@@ -37,9 +38,13 @@ struct Clue {
 
 /// Gives every packet that a rule took its fate.
 pub(super) fn decide_takings(evidence: &Evidence, drafts: &mut [Draft<'_>]) {
-    let counters = &evidence.rule_counters;
-    for end in evidence.plan.links.iter().flat_map(|link| &link.ends) {
-        let mut gates = gates(end.drops.iter(), counters);
+    let ends = evidence.plan.links.iter().flat_map(|link| link.ends.iter().map(move |end| (link, end)));
+    for (link, end) in ends {
+        let mut gates = gates(end.drops.iter(), evidence);
+        gates.extend(brought_gates(evidence, &FaultPlace::Link(link.name.clone()), |action| match action {
+            Action::Drop { from, rule } if *from == end.host => Some(rule),
+            _ => None,
+        }));
         let is_on_lane = |d: &&mut Draft<'_>| d.lane.is_some_and(|lane| std::ptr::eq(lane.from, end));
         let mut sent: Vec<_> = drafts.iter_mut().filter(is_on_lane).collect();
         sent.retain(|d| d.flight.sent_index.is_some());
@@ -47,12 +52,20 @@ pub(super) fn decide_takings(evidence: &Evidence, drafts: &mut [Draft<'_>]) {
         for Draft { flight, .. } in sent {
             let is_missing = flight.arrived_index.is_none();
             let clue = Clue { may_be_taken: is_missing, looks_taken: is_missing };
-            take(&mut gates, flight, clue, |flight| flight.link.clone());
+            let t_ns = flight.sent_index.map_or(0, |index| evidence.packets[index].t_ns);
+            take(&mut gates, flight, clue, t_ns, |flight| flight.link.clone());
         }
     }
     for host in &evidence.plan.hosts {
-        let on = |hook| host.rules.iter().filter(move |r| r.hook == Some(hook));
-        let (mut input, mut forward) = (gates(on(Hook::Input), counters), gates(on(Hook::Forward), counters));
+        let on = |hook| {
+            let mut gates = gates(host.rules.iter().filter(move |r| r.hook == Some(hook)), evidence);
+            gates.extend(brought_gates(evidence, &FaultPlace::Host(host.name.clone()), move |action| match action {
+                Action::Rule(rule) if rule.hook == Some(hook) => Some(rule),
+                _ => None,
+            }));
+            gates
+        };
+        let (mut input, mut forward) = (on(Hook::Input), on(Hook::Forward));
         let mut arrived: Vec<_> = drafts.iter_mut().filter(|d| d.flight.to == host.name).collect();
         arrived.retain(|d| d.flight.arrived_index.is_some());
         arrived.sort_by_key(|d| d.flight.arrived_index.map(|index| evidence.packets[index].seq));
@@ -63,20 +76,39 @@ pub(super) fn decide_takings(evidence: &Evidence, drafts: &mut [Draft<'_>]) {
                 _ => continue,
             };
             let clue = Clue { may_be_taken: true, looks_taken: draft.is_repeated_later };
-            take(gates, &mut draft.flight, clue, |flight| flight.to.clone());
+            let t_ns = draft.flight.arrived_index.map_or(0, |index| evidence.packets[index].t_ns);
+            take(gates, &mut draft.flight, clue, t_ns, |flight| flight.to.clone());
         }
     }
 }
 
-fn gates<'a>(rules: impl Iterator<Item = &'a RulePlan>, counters: &BTreeMap<String, RuleCounter>) -> Vec<Gate<'a>> {
-    let gate =
-        |rule: &'a RulePlan| Gate { rule, packets: 0, bytes: 0, left: counters.get(&rule.id).map(|c| c.packets) };
-    rules.map(gate).collect()
+fn gates<'a>(rules: impl Iterator<Item = &'a RulePlan>, evidence: &Evidence) -> Vec<Gate<'a>> {
+    rules.map(|rule| gate(rule, evidence, None)).collect()
+}
+
+fn gate<'a>(rule: &'a RulePlan, evidence: &Evidence, fault: Option<&'a FaultRecord>) -> Gate<'a> {
+    let left = evidence.rule_counters.get(&rule.id).map(|counter| counter.packets);
+    Gate { rule, packets: 0, bytes: 0, left, fault }
+}
+
+/// The rules that faults have brought to a place, in the order of the plan: they stand behind those that are always there.
+fn brought_gates<'a>(
+    evidence: &'a Evidence,
+    place: &FaultPlace,
+    rule_of: impl Fn(&'a Action) -> Option<&'a RulePlan>,
+) -> Vec<Gate<'a>> {
+    let mut gates = Vec::new();
+    for fault in evidence.plan.faults.iter().filter(|fault| fault.at == *place) {
+        let Some(record) = evidence.faults.iter().find(|record| record.id == fault.id) else { continue };
+        gates.extend(fault.actions.iter().filter_map(&rule_of).map(|rule| gate(rule, evidence, Some(record))));
+    }
+    gates
 }
 
 /// Lets the rules have a packet, in order; the first that takes it ends its way.
-fn take(gates: &mut [Gate<'_>], flight: &mut Flight, clue: Clue, at: impl Fn(&Flight) -> String) {
-    if let Some(gate) = gates.iter_mut().find_map(|gate| gate.takes(flight, clue).then_some(gate)) {
+fn take(gates: &mut [Gate<'_>], flight: &mut Flight, clue: Clue, t_ns: i64, at: impl Fn(&Flight) -> String) {
+    let mut there = gates.iter_mut().filter(|gate| gate.is_there(t_ns));
+    if let Some(gate) = there.find_map(|gate| gate.takes(flight, clue).then_some(gate)) {
         flight.fate = Fate::TakenByRule { rule: gate.rule.id.clone(), at: at(flight) };
     }
 }
@@ -118,6 +150,13 @@ fn is_broadcast(own: IpAddr, prefix_len: u8, address: IpAddr) -> bool {
 }
 
 impl Gate<'_> {
+    /// Whether a packet at that time meets the rule. What is stamped while the fault comes and goes may or may not; the
+    /// clue and the counter decide.
+    fn is_there(&self, t_ns: i64) -> bool {
+        self.fault
+            .is_none_or(|fault| t_ns >= fault.cause_ns && fault.healed_ns.is_none_or(|healed_ns| t_ns <= healed_ns))
+    }
+
     /// Whether the rule takes this packet. Counts as the kernel does: what reaches `which` has matched everything else.
     fn takes(&mut self, flight: &Flight, clue: Clue) -> bool {
         if !matches(self.rule, flight) {

@@ -33,6 +33,7 @@ pub fn routed() -> Evidence {
 fn plan(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Plan {
     Plan {
         programs: Vec::new(),
+        faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "hand-made".to_owned(),
         file: "hand-made.kdl".to_owned(),

@@ -86,12 +86,15 @@ impl<'a> Names<'a> {
     }
 }
 
+/// What is said of a packet that the run's end overtook.
+pub const IN_FLIGHT: &str = "still on its way at the end";
+
 /// What became of a packet: `dropped at server by "drop tcp dport=80"`. `None` if it arrived.
 pub fn fate(plan: &Plan, fate: &Fate) -> Option<String> {
     match fate {
         Fate::Arrived => None,
         Fate::Lost => Some("lost on the wire".into()),
-        Fate::InFlight => Some("still on its way at the end".into()),
+        Fate::InFlight => Some(IN_FLIGHT.into()),
         Fate::TakenByRule { rule, at } => Some(match rules(plan).find(|known| known.id == *rule) {
             Some(rule) => {
                 let verb = match rule.action {

@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::probes::Probes;
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -43,8 +44,12 @@ struct Seen<'a> {
     known: BTreeSet<(&'a str, &'a str)>,
     /// How often a question was asked and when last: ARP by target, DNS by server and question.
     asked: BTreeMap<String, (u32, i64)>,
+    /// The ids under which a DNS question was asked, by link, server and question.
+    ids: BTreeMap<String, BTreeSet<u16>>,
     /// Packets that arrived at a router, which will pass them on.
     passing: BTreeSet<String>,
+    /// Probes of silent peers.
+    probes: Probes<'a>,
 }
 
 /// Why a segment was sent again.
@@ -119,6 +124,12 @@ impl<'a> Packets<'a> {
         let takes_sequence = (segment.payload_len > 0 || has(SYN) || has(FIN)) && !is_copy(flight);
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
+        if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
+            let direction = if to_server { "to" } else { "from" };
+            let text = format!("{} {} {direction} {}", probe.name, probe.nth, self.flows.get(flow).label);
+            let wait = Wait { gap_ns: probe.gap_ns, timer: None };
+            return Some(self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it));
+        }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
         let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
         let name = match &again {
@@ -239,12 +250,23 @@ impl<'a> Packets<'a> {
         let question = super::escape::escape(&dns.question);
         if !dns.is_query {
             let place = self.names.place(from, ports.0);
-            seen.asked.remove(&format!("{} {place} {question}", flight.link));
+            let key = format!("{} {place} {question}", flight.link);
             let count = if dns.answers == 1 { "answer" } else { "answers" };
-            return (format!("DNS {} from {place} to {question} {} {count}", dns.rcode, dns.answers), None);
+            let truncated = if dns.is_truncated { ", truncated" } else { "" };
+            // Whoever asked throws such an answer away and goes on waiting (RFC 5452, 9.1).
+            let is_asked = seen.ids.get(&key).is_none_or(|ids| ids.contains(&dns.id));
+            if is_asked {
+                seen.asked.remove(&key);
+            }
+            let under = if is_asked { "" } else { ", under an id that was not asked for" };
+            let text =
+                format!("DNS {} from {place} to {question} {} {count}{truncated}{under}", dns.rcode, dns.answers);
+            return (text, None);
         }
         let place = self.names.place(to, ports.1);
-        let again = ask(seen, format!("{} {place} {question}", flight.link), flight.t_ns());
+        let key = format!("{} {place} {question}", flight.link);
+        seen.ids.entry(key.clone()).or_default().insert(dns.id);
+        let again = ask(seen, key, flight.t_ns());
         let text = format!("DNS query {question} to {place}");
         let Some((nth, gap_ns)) = again else { return (text, None) };
         let timer = self.wait_before_sending(flight.t_ns()).and_then(|wait| wait.timer);

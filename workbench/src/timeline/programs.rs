@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 
 use super::bounds::{self, asked, is_sending, linger};
 use super::escape::escape;
-use super::event::{Event, EventKind, EvidenceRef, Timer, Wait};
+use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::Flight;
 use super::flows::Flows;
 use super::index::Index;
 use super::names::Names;
-use super::objects::{Kind, ObjectId, Objects};
+use super::objects::{Kind, Name, ObjectId, Objects};
 use super::order::{Cause, Placed, anchor_of_return};
+use super::program_names::called;
 use super::render::Renderer;
+use super::retries::Retries;
 use super::sockets::Sockets;
+use super::tcp_flags::{self, RST};
 use super::waits::Waits;
 use crate::evidence::{Arg, Call, Evidence, SocketAddress};
 
@@ -27,6 +30,9 @@ const LONG_NS: i64 = 100_000_000;
 
 /// How long a call waited is told from here on: less may be the machine's doing.
 const NOTABLE_NS: i64 = 30_000_000;
+
+/// Of so many bytes it may matter when each came.
+const LITTLE: u64 = 4096;
 
 /// So many sends one after the other are told one by one.
 const TOLD_ALONE: usize = 3;
@@ -96,7 +102,10 @@ impl<'a> Programs<'a> {
         let (Some(last), Some((what, _))) = (run.last(), &told.moved) else { return false };
         let is_same = last.moved.as_ref().is_some_and(|(same, _)| same == what);
         let ended_ns = self.evidence.calls[last.calls[0]].exit_ns;
-        is_same && ended_ns.is_some_and(|ended_ns| self.t_ns(told) - ended_ns < APART_NS)
+        let is_little =
+            run.iter().filter_map(|told| told.moved.as_ref()).map(|(_, bytes)| bytes).sum::<u64>() <= LITTLE;
+        let apart_ns = if is_little && what.starts_with("recv") { NOTABLE_NS } else { APART_NS };
+        is_same && ended_ns.is_some_and(|ended_ns| self.t_ns(told) - ended_ns < apart_ns)
     }
 
     fn told(&self, index: usize, call: &Call) -> Option<Told> {
@@ -104,10 +113,11 @@ impl<'a> Programs<'a> {
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
         let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll" | SLEEP) || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
+        let by_kernel = if is_return { self.timed_out(index, call) } else { None };
         let timer = if is_return { self.timer(index, call) } else { None };
         // Since when before zero somebody had been waiting is chance.
         let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
-        let wait = (is_return && is_told).then_some(Wait { gap_ns: took_ns, timer });
+        let wait = by_kernel.or((is_return && is_told).then_some(Wait { gap_ns: took_ns, timer }));
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),
@@ -116,6 +126,37 @@ impl<'a> Programs<'a> {
         };
         let moved = what.zip(moved).map(|(what, bytes)| (format!("{what}{}", self.which(index)), bytes));
         Some(Told { calls: vec![index], text, moved, is_return, wait })
+    }
+
+    /// The kernel gave up a connection, and this call says so: since when, and after which of its timers. Without
+    /// TCP_USER_TIMEOUT that is the last of many, and the wait is counted from what was sent before it.
+    fn timed_out(&self, index: usize, call: &Call) -> Option<Wait> {
+        let (until_ns, host) = (call.exit_ns.filter(|_| call.error() == Some("ETIMEDOUT"))?, self.names.host(call.pid));
+        let object = self.objects.first_of(index)?;
+        let flow = self.sockets.connections.iter().position(|connection| connection.object == object);
+        let flow = self.flows.of_connection(flow?)?;
+        let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
+        let is_sent = |f: &&Flight| f.from == host && f.t_ns() <= until_ns && tcp_flags::of(f) & RST == 0;
+        let sent: Vec<&Flight> = about.filter(is_sent).collect();
+        let wait = |since_ns: i64, name: &str, armed_ns: Option<u64>| {
+            let timer = armed_ns.map(|armed_ns| Timer { name: name.into(), class: TimerClass::Wheel, armed_ns });
+            Some(Wait { gap_ns: until_ns - since_ns, timer })
+        };
+        let option = |name| self.objects.get(object).options.at(name, index).map(|(value, _)| value);
+        let again = sent.iter().rposition(|flight| flight.retransmission > 0);
+        let new = again.and_then(|again| sent[..again].iter().rfind(|flight| flight.retransmission == 0));
+        if let (Some(ms), Some(new)) = (option(Name::UserTimeout), new) {
+            return wait(new.t_ns(), "TCP_USER_TIMEOUT", Some(ms.saturating_mul(1_000_000)));
+        }
+        let last_ns = sent.last()?.t_ns();
+        if let Some(again) = again {
+            let retries = Retries::of(self.evidence, host);
+            let gap_ns = until_ns - sent[again].t_ns();
+            let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns);
+            return wait(sent[again].t_ns(), "RTO", armed_ns);
+        }
+        let interval_ns = option(Name::KeepInterval).map(|s| s.saturating_mul(1_000_000_000));
+        wait(last_ns, "keepalive", interval_ns.filter(|_| option(Name::Keepalive).is_some_and(|on| on > 0)))
     }
 
     /// What ended a wait that ran out.
@@ -246,13 +287,21 @@ impl<'a> Programs<'a> {
             kind: EventKind::Call,
             text: format!("{}{}", self.names.speaker(call.pid), escape(&told.text)),
             wait: told.wait,
-            is_claim: t_ns <= self.evidence.end.t_ns,
+            is_claim: t_ns <= self.until_ns(call.pid),
             evidence: told.calls.iter().map(|call| EvidenceRef::Call(*call)).collect(),
         };
         let cause = if told.is_return { Cause::CallExit } else { Cause::CallEntry };
         let arrived_ns = told.is_return.then(|| self.arrived_ns(index, t_ns)).flatten();
         let turn = self.sockets.begun_before(index + 1);
         Placed { anchor_ns: anchor_of_return(t_ns, arrived_ns), turn, cause, seq: index * 2 + 1, event }
+    }
+
+    /// Until when a process's calls are claims: what a companion does while the command ends is chance.
+    pub(super) fn until_ns(&self, pid: u32) -> i64 {
+        match self.evidence.is_of_command(pid) {
+            true => self.evidence.end.t_ns,
+            false => self.waits.last_look_ns(self.evidence),
+        }
     }
 
     /// The last packet that came to a call's host while it waited.
@@ -282,54 +331,6 @@ fn folded(run: Vec<Told>) -> Vec<Told> {
         Told { calls, text, ..first }
     };
     first.map(fold).into_iter().collect()
-}
-
-/// What a scenario calls the sockets of each program that has several, by call: that which it is about, and that which it
-/// makes. The nth call of a kind is the nth step of that kind; a name goes with its descriptor from there on.
-fn called(evidence: &Evidence) -> (BTreeMap<usize, String>, BTreeMap<usize, String>) {
-    let (mut called, mut made) = (BTreeMap::new(), BTreeMap::new());
-    for program in &evidence.plan.programs {
-        let declared: Vec<(&str, &str)> = program.steps.iter().filter_map(|step| declares(&step.text)).collect();
-        if declared.len() < 2 {
-            continue;
-        }
-        let of_kind = |kind: &'static str| declared.iter().filter(move |(of, _)| *of == kind).map(|(_, name)| *name);
-        let mut left: Vec<_> = ["socket", "accept", "dup"].map(|kind| (kind, of_kind(kind))).into_iter().collect();
-        let mut by_fd: BTreeMap<i64, String> = BTreeMap::new();
-        let calls = evidence.calls.iter().enumerate();
-        for (index, call) in calls.filter(|(_, call)| evidence.program_of(call.pid) == Some(&program.name)) {
-            let fd = call.fd().map(i64::from).or_else(|| polled_fd(call));
-            called.extend(fd.and_then(|fd| by_fd.get(&fd)).map(|name| (index, name.clone())));
-            let names = left.iter_mut().find(|(kind, _)| call.name.starts_with(kind));
-            let name = names.and_then(|(_, names)| names.next());
-            if let (Some(name), Some(fd)) = (name, call.value()) {
-                by_fd.insert(fd, escape(name));
-                made.insert(index, escape(name));
-            }
-        }
-    }
-    (called, made)
-}
-
-/// The first descriptor that a poll is about.
-fn polled_fd(call: &Call) -> Option<i64> {
-    call.args.iter().find_map(|arg| match arg {
-        Arg::Poll(entries) => entries.first().map(|entry| entry.fd),
-        _ => None,
-    })
-}
-
-/// What a step makes and what it calls it: `socket listener tcp`, `accept listener as=conn`.
-fn declares(step: &str) -> Option<(&'static str, &str)> {
-    let mut words = step.split_whitespace();
-    let kind = match words.next()? {
-        "socket" => return Some(("socket", words.next()?)),
-        "accept" => "accept",
-        "dup" => "dup",
-        _ => return None,
-    };
-    let name = words.find_map(|word| word.strip_prefix("as="))?;
-    Some((kind, name.trim_matches('"')))
 }
 
 /// What the step `sleep` calls.

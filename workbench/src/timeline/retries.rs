@@ -67,14 +67,17 @@ impl Retries {
     }
 }
 
-/// `smallest_ns`, doubled as long as it stays at or below `reach_ns` and `max_ns`.
+/// `smallest_ns`, doubled as long as it stays at or below `reach_ns`; what would be above `max_ns` is `max_ns`
+/// (tcp_rto_max(), inet_csk_reset_xmit_timer in include/net/inet_connection_sock.h).
 fn doubled_below(smallest_ns: u64, reach_ns: u64, max_ns: u64) -> u64 {
-    let limit_ns = reach_ns.min(max_ns);
     let mut armed_ns = smallest_ns;
-    while armed_ns.saturating_mul(2) <= limit_ns {
-        armed_ns *= 2;
+    loop {
+        let next_ns = armed_ns.saturating_mul(2).min(max_ns);
+        if next_ns <= armed_ns || next_ns > reach_ns {
+            return armed_ns;
+        }
+        armed_ns = next_ns;
     }
-    armed_ns
 }
 
 #[cfg(test)]
@@ -143,5 +146,8 @@ mod tests {
         assert_eq!(r.established_ns(200_000, 30_000_000, TICK), None);
         assert_eq!(r.established_ns(200_000, 204_000_000, TICK), Some(200_000_000));
         assert_eq!(r.established_ns(100_200_000, 620_000_000, TICK), Some(600_000_000));
+        // 102.4 s are followed by the greatest one, tcp_rto_max_ms, and not by 204.8 s.
+        assert_eq!(r.established_ns(200_000, 104_448_000_000, TICK), Some(102_400_000_000));
+        assert_eq!(r.established_ns(200_000, 120_832_000_000, TICK), Some(120 * S));
     }
 }

@@ -23,6 +23,8 @@ pub struct Connection {
     pub released: Option<(i64, Option<u32>)>,
     /// TCP_SYNCNT, where the program set it.
     pub syn_count: Option<u32>,
+    /// TCP_USER_TIMEOUT in milliseconds, where the program set it.
+    pub user_timeout_ms: Option<u64>,
     /// Whether a read returned 0: the program has seen the peer's FIN.
     pub has_read_to_the_end: bool,
 }
@@ -140,7 +142,8 @@ impl Walk<'_> {
         if let Some(earlier) = self.current.insert(object, self.connections.len()) {
             self.connections[earlier].released = Some((call.entry_ns, Some(call.tid)));
         }
-        let syn_count = self.objects.get(object).options.at(Name::SynCount, index);
+        let option = |name| self.objects.get(object).options.at(name, index);
+        let (syn_count, user_timeout) = (option(Name::SynCount), option(Name::UserTimeout));
         self.connections.push(Connection {
             call: index,
             remote: remote.clone(),
@@ -148,6 +151,7 @@ impl Walk<'_> {
             outcome: None,
             released: None,
             syn_count: syn_count.and_then(|(count, _)| u32::try_from(count).ok()),
+            user_timeout_ms: user_timeout.map(|(ms, _)| ms),
             has_read_to_the_end: false,
         });
     }

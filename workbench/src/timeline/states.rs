@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
+use super::flight::Flight;
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed, WAKE_UP_NS};
 use super::render::duration;
+use super::retries::Retries;
 use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
 use crate::plan::{Call, Cause as WaitedFor, SocketState};
 
@@ -22,6 +24,9 @@ pub(super) struct States<'a> {
     pub evidence: &'a Evidence,
     pub names: &'a Names<'a>,
     pub flows: &'a Flows,
+    pub flights: &'a [Flight],
+    /// When the command last looked: what happens elsewhere after that is chance.
+    pub last_look_ns: i64,
 }
 
 /// A socket as it was from one sample on.
@@ -102,10 +107,12 @@ impl States<'_> {
             let before = told.and_then(|told| told.what);
             let is_idle = span.what == Some((TcpState::Established, TimerKind::Off));
             let is_syn_sent = matches!(span.what, Some((TcpState::SynSent, _)));
-            // That a socket went is told of what was told of.
             let is_news = match span.what {
                 _ if span.is_awaited => true,
-                None => before.is_some() && lasts(place),
+                // What is gone stays so, whenever that was; that it went is told of what was told of. While a process has
+                // the socket, one of its calls tells how it went, and whether there is a sample between that and the
+                // process's end is chance.
+                None => before.is_some_and(|before| !has_owner(before)) && span.begin_ns <= end_ns,
                 Some(_) => lasts(place) && span.what != before && !is_syn_sent && !(is_idle && told.is_none()),
             };
             if is_news {
@@ -122,27 +129,44 @@ impl States<'_> {
             Some((state, timer)) => format!("is in {}{}", name(state), timer_words(timer, span.expires_ms)),
         };
         let counted = before.filter(|before| span.what.is_none() && is_counting_down(before));
-        let wait = counted.map(|before| Wait {
-            gap_ns: span.begin_ns - before.begin_ns,
-            timer: Some(Timer {
-                name: "timewait".into(),
-                class: TimerClass::Wheel,
-                armed_ns: whole_seconds(before.expires_ms) * 1_000_000_000,
-            }),
+        let wait = counted.map(|before| {
+            let armed_ns = whole_seconds(before.expires_ms) * 1_000_000_000;
+            // A sample may have come late; what was left then says when the timer was armed.
+            let due_ns = before.begin_ns.saturating_add_unsigned(u64::from(before.expires_ms) * 1_000_000);
+            let gap_ns = span.begin_ns - due_ns.saturating_sub_unsigned(armed_ns).min(before.begin_ns);
+            Wait { gap_ns, timer: Some(Timer { name: "timewait".into(), class: TimerClass::Wheel, armed_ns }) }
         });
+        let retried = before.filter(|before| span.what.is_none() && is_retrying(before));
+        let wait = wait.or_else(|| retried.and_then(|_| self.after_the_last(key, span.begin_ns)));
         let event = Event {
             t_ns: span.begin_ns,
             at: key.0.to_owned(),
             kind: EventKind::State,
             text: format!("{} {what}", self.socket(key)),
             wait,
-            is_claim: true,
+            is_claim: key.0 == self.evidence.plan.command.host || span.begin_ns <= self.last_look_ns,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
         // A sample may see what a call made before that call is back; one that a step waited for stands before what
         // the step let go on.
         let anchor_ns = span.begin_ns + if span.is_awaited { 0 } else { WAKE_UP_NS };
         Placed { anchor_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
+    }
+
+    /// A socket went with nobody to tell, as its retransmissions were used up: the RTO after the last of them.
+    fn after_the_last(&self, (host, local, remote): Key<'_>, until_ns: i64) -> Option<Wait> {
+        let ends = [(local, remote), (remote, local)];
+        let flow = ends
+            .into_iter()
+            .find_map(|(client, server)| self.flows.find(|f| f.is_tcp && f.client == client && f.server == server))?;
+        let about = self.flows.about(flow).iter().map(|flight| &self.flights[*flight]);
+        let again = about.filter(|f| f.from == host && f.retransmission > 0 && f.t_ns() <= until_ns);
+        let gap_ns = until_ns - again.map(Flight::t_ns).max()?;
+        let retries = Retries::of(self.evidence, host);
+        let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns)?;
+        let latest_ns = armed_ns + armed_ns / 8 + self.evidence.machine.tick_ns;
+        let timer = Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns };
+        (gap_ns.unsigned_abs() <= latest_ns).then_some(Wait { gap_ns, timer: Some(timer) })
     }
 
     /// `socket to server:80`, and at the other end `socket :80 from client`; `#2` where there are several.
@@ -199,6 +223,16 @@ fn is_state(sampled: Option<TcpState>, named: SocketState) -> bool {
 /// TIME_WAIT, and FIN_WAIT2 without a socket (tcp_time_wait in net/ipv4/tcp_minisocks.c).
 fn is_counting_down(span: &Span) -> bool {
     matches!(span.what, Some((_, TimerKind::TimeWait)))
+}
+
+/// States in which a socket stays until its process closes it, or it fails.
+fn has_owner((state, _): (TcpState, TimerKind)) -> bool {
+    matches!(state, TcpState::Established | TcpState::CloseWait | TcpState::SynRecv)
+}
+
+/// Closed, and still sending. While a process has the socket, one of its calls says how it ended.
+fn is_retrying(span: &Span) -> bool {
+    matches!(span.what, Some((TcpState::FinWait1 | TcpState::LastAck | TcpState::Closing, TimerKind::On)))
 }
 
 fn whole_seconds(ms: u32) -> u64 {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::event::{Timer, TimerClass, Wait};
 use super::objects::{Kind, ObjectId, Objects};
 use crate::evidence::{Call, Ending, Evidence, Signal};
+use crate::plan::Call as Step;
 
 /// A wait that ran out.
 #[derive(Debug, Clone)]
@@ -116,12 +117,24 @@ impl<'a> Waits<'a> {
         let last = self.by_thread.values().filter_map(|waited| waited.last()).filter(is_commands);
         let last = last.map(|w| w.until_ns).max();
         match evidence.end.how {
-            // What a socket program waits for in between (a step of another) is no call.
-            _ if evidence.plan.command.program.is_some() => evidence.end.t_ns,
+            _ if evidence.plan.command.program.is_some() => last_step_ns(evidence).unwrap_or(evidence.end.t_ns),
             Ending::Exit(_) => last.unwrap_or(evidence.end.t_ns),
             _ => evidence.end.t_ns,
         }
     }
+}
+
+/// When the command, a socket program, last went on with something that came from elsewhere, or began what it did last:
+/// what others do from there on races with its end. What it waits for may be no call (a step of another, a state).
+fn last_step_ns(evidence: &Evidence) -> Option<i64> {
+    let program = evidence.plan.command.program.as_ref()?;
+    let steps = &evidence.plan.programs.iter().find(|known| known.name == *program)?.steps;
+    let last = evidence.steps.iter().rev().find(|record| record.program == *program)?;
+    let has_waited = matches!(
+        steps.get(last.index)?.call,
+        Step::Wait { .. } | Step::Accept { .. } | Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }
+    );
+    Some(if has_waited { last.done_ns.unwrap_or(evidence.end.t_ns) } else { last.began_ns })
 }
 
 impl Expired {

@@ -95,6 +95,10 @@ pub enum Mechanism {
     Retransmissions,
     /// As [`Self::Retransmissions`], for a socket that no process has any more (`tcp_orphan_retries`).
     OrphanLimit,
+    /// FIN_WAIT2 of a socket that no process has any more was over (`tcp_fin_timeout`, TCP_LINGER2).
+    FinWait2,
+    /// TIME_WAIT was over, RFC 9293, 3.6.1.
+    TimeWait,
     /// TCP_USER_TIMEOUT, RFC 5482.
     UserTimeout,
     /// Keepalive probes were not answered (RFC 9293, 3.8.4).
@@ -140,6 +144,8 @@ impl Mechanism {
             Self::SynRetries => "SYN retries".into(),
             Self::Retransmissions => "retransmissions".into(),
             Self::OrphanLimit => "orphan limit".into(),
+            Self::FinWait2 => "FIN_WAIT2".into(),
+            Self::TimeWait => "TIME_WAIT".into(),
             Self::UserTimeout => "TCP_USER_TIMEOUT".into(),
             Self::Keepalive => "keepalive".into(),
             Self::Persist => "persist timer".into(),

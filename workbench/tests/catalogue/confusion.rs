@@ -71,6 +71,8 @@ fn all() -> Vec<Mechanism> {
         M::SynRetries,
         M::Retransmissions,
         M::OrphanLimit,
+        M::FinWait2,
+        M::TimeWait,
         M::UserTimeout,
         M::Keepalive,
         M::Persist,
@@ -101,6 +103,7 @@ fn cannot_be(mechanism: &Mechanism) -> Option<&'static str> {
         M::SynRetries | M::Retransmissions | M::OrphanLimit | M::UserTimeout | M::Keepalive | M::Persist => None,
         M::Neighbour | M::Route(_) | M::Refused(_) | M::Reset | M::Fin | M::Data | M::Icmp(_) => None,
         M::ResolverTimeout | M::ResolverAnswer(_) => None,
+        M::FinWait2 | M::TimeWait => Some("no process has the socket any more; only `wait HOST.gone` waits for it"),
         M::Exec(_) | M::Signal(_) | M::RunDeadline | M::Exit => None,
     }
 }

@@ -17,6 +17,7 @@ pub fn origin(line: usize) -> Origin {
 pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
     let mut plan = Plan {
         programs: Vec::new(),
+        faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "by-hand".to_owned(),
         file: "by-hand.kdl".to_owned(),

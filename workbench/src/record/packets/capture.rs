@@ -60,6 +60,14 @@ struct Seen {
     end: usize,
 }
 
+/// A packet that left a host, while the capture goes on.
+pub struct SentFrame<'a> {
+    /// The kernel's stamp on CLOCK_REALTIME.
+    pub realtime_ns: i64,
+    /// Its first bytes, from the Ethernet header on.
+    pub bytes: &'a [u8],
+}
+
 /// Captures that are being opened, each on a thread of its own that ends when its capture is open.
 pub struct Opening {
     threads: Vec<thread::JoinHandle<Result<Capture, CaptureError>>>,
@@ -135,6 +143,22 @@ impl Capture {
     /// How many packets have been moved so far.
     pub fn count(&self) -> usize {
         self.seen.len()
+    }
+
+    /// Whose it is.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The packets behind the first `count` that the host sent, or that crossed its `lo`, where one copy alone is kept.
+    pub fn sent_from(&self, count: usize) -> impl Iterator<Item = SentFrame<'_>> {
+        let starts = [0].into_iter().chain(self.seen.iter().map(|seen| seen.end));
+        let all = self.seen.iter().zip(starts).skip(count);
+        let is_sent = |seen: &Seen| {
+            seen.direction == Direction::Sent || self.interfaces.get(&seen.ifindex).is_some_and(|name| name == "lo")
+        };
+        all.filter(move |(seen, _)| is_sent(seen))
+            .map(|(seen, start)| SentFrame { realtime_ns: seen.realtime_ns, bytes: &self.bytes[start..seen.end] })
     }
 
     /// Moves one packet and says which interface it was on.

@@ -92,11 +92,6 @@ impl SocketRecorder {
         })
     }
 
-    /// The samples so far, in order.
-    pub fn samples(&self) -> &[SocketSample] {
-        &self.samples
-    }
-
     /// What poll(2) says is readable when [`SocketRecorder::hear`] has something to take.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.hosts.iter().map(|host| host.destroyed.as_fd())
@@ -148,6 +143,11 @@ impl SocketRecorder {
         let sockets = self.samples[first..].iter_mut().flat_map(|sample| &mut sample.sockets);
         self.owners.name(&mut sockets.collect::<Vec<_>>());
         Ok(&self.samples[first..])
+    }
+
+    /// The samples so far, in order.
+    pub fn samples(&self) -> &[SocketSample] {
+        &self.samples
     }
 
     /// Reads the counters that changes are counted from.

@@ -34,6 +34,7 @@ pub struct Schedule {
     /// What happened since the last look began.
     missed: Option<SampleReason>,
     timers: BTreeMap<Timer, Wait>,
+    is_hurried: bool,
 }
 
 /// One socket of one host.
@@ -51,7 +52,7 @@ struct Wait {
 impl Schedule {
     /// For a kernel with this length of a jiffy.
     pub fn new(tick_ns: u64) -> Self {
-        Self { tick_ns, zero_ns: 0, last: None, missed: None, timers: BTreeMap::new() }
+        Self { tick_ns, zero_ns: 0, last: None, missed: None, timers: BTreeMap::new(), is_hurried: false }
     }
 
     /// The run began then: pauses are a part of the time since.
@@ -62,6 +63,11 @@ impl Schedule {
     /// Something happened.
     pub fn note(&mut self, reason: SampleReason) {
         self.missed.get_or_insert(reason);
+    }
+
+    /// Somebody waits for what the next look may show: the pause is only as long as the last look took. Or nobody does.
+    pub fn hurry(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
     }
 
     /// Why to look now, if there is a reason.
@@ -121,6 +127,9 @@ impl Schedule {
 
     fn pause_end_ns(&self) -> i64 {
         let Some((ended_ns, took_ns)) = self.last else { return i64::MIN };
+        if self.is_hurried {
+            return ended_ns + took_ns.min(MOST_COST_PAUSE_NS);
+        }
         ended_ns
             + LEAST_PAUSE_NS
                 .max((ended_ns - self.zero_ns) / RUN_PART)
@@ -207,6 +216,17 @@ mod tests {
         schedule.looked(20 * MS, 100 * MS, &[]);
         schedule.note(SampleReason::Packet);
         assert_eq!(schedule.next_ns(), Some(120 * MS));
+    }
+
+    #[test]
+    fn who_is_waited_for_pauses_only_as_long_as_a_look_takes() {
+        let mut schedule = schedule();
+        schedule.hurry(true);
+        schedule.looked(256_000 * MS, 256_001 * MS, &[]);
+        schedule.note(SampleReason::Packet);
+        assert_eq!(schedule.next_ns(), Some(256_002 * MS));
+        schedule.hurry(false);
+        assert_eq!(schedule.next_ns(), Some(257_001 * MS + 4));
     }
 
     #[test]

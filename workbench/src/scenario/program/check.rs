@@ -119,7 +119,8 @@ fn wait(scenario: &Scenario, program: &Program, step: &Step, cause: &Cause, prob
     }
 }
 
-fn named_steps(program: &Program) -> impl Iterator<Item = &str> {
+/// The names of its named steps, in order.
+pub(in crate::scenario) fn named_steps(program: &Program) -> impl Iterator<Item = &str> {
     program.steps.iter().filter_map(|step| match &step.call {
         Call::Reach { name } => Some(name.as_str()),
         _ => None,

@@ -7,6 +7,6 @@ mod model;
 mod option;
 mod step;
 
-pub(super) use check::check;
+pub(super) use check::{check, named_steps};
 pub(super) use decode::program;
 pub use model::{Call, Direction, Endpoint, Expected, OptionValue, Program, Readiness, SocketKind, Step};

@@ -27,6 +27,7 @@ impl Random {
 fn plan(argv: Vec<String>) -> Plan {
     Plan {
         programs: Vec::new(),
+        faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".to_owned(),
         file: "scenarios/syn-retries-0.kdl".to_owned(),

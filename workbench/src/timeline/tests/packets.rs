@@ -130,7 +130,14 @@ fn an_icmp_error_names_the_flow_it_is_about() {
 #[test]
 fn a_dns_question_asked_again_waited_for_the_resolvers_poll() {
     let mut run = Fixture::new("tool");
-    let dns = Dns { is_query: true, id: 1, question: "A x.".into(), rcode: "NOERROR".into(), answers: 0 };
+    let dns = Dns {
+        is_query: true,
+        id: 1,
+        question: "A x.".into(),
+        rcode: "NOERROR".into(),
+        answers: 0,
+        is_truncated: false,
+    };
     let query = Content::Udp { sport: 5353, dport: 53, payload_len: 20, dns: Some(dns) };
     run.call((90, 130), "sendto", vec![Arg::Fd(3)], value(20)).flight(100, "client", "server", query.clone());
     run.poll((200, 5_005_200), 3, 5000, "");
@@ -139,6 +146,29 @@ fn a_dns_question_asked_again_waited_for_the_resolvers_poll() {
     let story = claims(&run);
     assert_eq!(story[0], "client -> server | DNS query A x. to server:53");
     assert_eq!(story[1], "client -> server | DNS query A x. to server:53, retry 1 | poll 5 s");
+}
+
+#[test]
+fn a_dns_answer_under_another_id_answers_nothing_and_a_truncated_one_says_so() {
+    let mut run = Fixture::new("tool");
+    let dns = |is_query, id, is_truncated| {
+        let (question, rcode) = ("A x.".to_owned(), "NOERROR".to_owned());
+        let dns = Dns { is_query, id, question, rcode, answers: 1, is_truncated };
+        let (sport, dport) = if is_query { (5353, 53) } else { (53, 5353) };
+        Content::Udp { sport, dport, payload_len: 20, dns: Some(dns) }
+    };
+    run.flight(100, "client", "server", dns(true, 7, false)).flight(200, "server", "client", dns(false, 8, false));
+    run.flight(1_000_300, "client", "server", dns(true, 7, false)).flight(
+        1_000_400,
+        "server",
+        "client",
+        dns(false, 7, true),
+    );
+    run.end(9_000_000, Ending::Exit(1));
+    let story = claims(&run);
+    assert!(story[1].ends_with("1 answer, under an id that was not asked for"), "{}", story[1]);
+    assert!(story[2].contains("A x. to server:53, retry 1"), "{}", story[2]);
+    assert!(story[3].ends_with("1 answer, truncated"), "{}", story[3]);
 }
 
 #[test]

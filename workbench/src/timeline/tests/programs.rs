@@ -218,3 +218,35 @@ fn a_send_that_took_a_part_says_of_how_much_and_names_the_timer_that_ended_it() 
     assert_eq!(told(&send(0, 1000)), ("send 1000 bytes of 4 KiB", None));
     assert_eq!(told(&send(0, 4096)), ("send 4 KiB", None));
 }
+
+#[test]
+fn a_receive_that_the_kernel_ended_waited_for_the_rto_after_the_last_retransmission() {
+    let mut run = with_server(&["socket a tcp"]);
+    run.evidence.processes[0].program = None;
+    run.evidence.processes[1].program = Some("client".into());
+    run.socket(10, 3).connect((20, 600), 3, ("server", 80), value(0));
+    run.segment(30, ("client", 40_000, "server", 80), "S", 0);
+    run.segment(500, ("server", 80, "client", 40_000), "SA", 0);
+    for (nth, us) in [(0, 1_000), (1, 205_000), (2, 613_000)] {
+        run.segment(us, ("client", 40_000, "server", 80), "PA", 4).but(|f| f.retransmission = nth).dropped();
+    }
+    run.call((2_000, 1_445_000), "recvfrom", vec![Arg::Fd(3)], error("ETIMEDOUT")).end(1_446_000, Ending::Exit(0));
+    let timeline = build_from(&run.evidence, &run.flights);
+    let failed = timeline.events.iter().find(|event| event.text.ends_with("recv failed: ETIMEDOUT"));
+    let failed = failed.unwrap_or_else(|| panic!("it is told: {:?}", timeline.events));
+    let wait = failed.wait.as_ref().expect("it waited");
+    let timer = wait.timer.as_ref().expect("a timer ended it");
+    assert_eq!((wait.gap_ns / 1_000_000, timer.name.as_str(), timer.armed_ns / 1_000_000), (832, "RTO", 800));
+}
+
+#[test]
+fn a_socket_that_its_process_has_is_not_told_to_be_gone() {
+    let mut run = with_server(&["socket a tcp"]);
+    listening(&mut run);
+    run.segment(500, ("client", 40_000, "server", 80), "S", 0);
+    run.end(10 * S / 1000, Ending::Exit(0));
+    sampled(&mut run, S, Some((TcpState::Established, TimerKind::On, 204)));
+    sampled(&mut run, 9 * S, None);
+    let told: Vec<String> = claims(&run).into_iter().filter(|claim| claim.contains("socket :80")).collect();
+    assert_eq!(told, ["1000 server socket :80 from client is in ESTABLISHED, timer on"]);
+}

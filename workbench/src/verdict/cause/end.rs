@@ -1,6 +1,7 @@
 //! The search's beginning: how the command ended, and what to say where there is nothing to search for.
 
 use super::case::Case;
+use super::declared::gone;
 use super::happenings::What;
 use super::network::plain;
 use super::next::next;
@@ -10,6 +11,9 @@ use crate::evidence::{Call, Ending, Evidence};
 use crate::timeline::objects::Kind;
 use crate::timeline::{EvidenceRef, Flight, duration};
 use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
+
+/// What lies longer before the end may not be why.
+const SOON_NS: i64 = 500_000_000;
 
 /// What ended the command.
 pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
@@ -23,12 +27,18 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
         }
         Ending::Deadline => at_the_deadline(&case, t_ns),
         Ending::Exit(_) | Ending::Signal(_) => {
-            let found = end_of(&case, command, t_ns, &mut Trail::default());
+            let found = gone(&case, command, t_ns).or_else(|| end_of(&case, command, t_ns, &mut Trail::default()));
             // A socket program does what it was told to; that something came or that it had slept long enough ends it no
-            // more than any other of its steps.
+            // more than any other of its steps. What came long before did not end it either: it waited for a step or a state.
             let is_step = |found: &EndedBy| match &found.mechanism {
+                _ if t_ns.saturating_sub(found.fired_at_ns) > SOON_NS => true,
                 Mechanism::Data => true,
                 Mechanism::Wait(call) => call.ends_with("nanosleep"),
+                // Its own shutdown(2) ends a stream as well.
+                Mechanism::Fin => evidence.calls.iter().any(|call| {
+                    let has_ended = call.has_symbol("SHUT_RD") || call.has_symbol("SHUT_RDWR");
+                    call.pid == command && call.name == "shutdown" && has_ended && call.error().is_none()
+                }),
                 _ => false,
             };
             let is_made = evidence.plan.command.program.is_some() && evidence.end.how == Ending::Exit(0);
@@ -44,7 +54,6 @@ pub fn ended_by(evidence: &Evidence, flights: &[Flight]) -> EndedBy {
 /// A cause with a long time after it, in which nothing was recorded, may not be the last word: the program may have
 /// waited on a descriptor below 3, or computed.
 fn marked(mut found: EndedBy, t_ns: i64) -> EndedBy {
-    const SOON_NS: i64 = 500_000_000;
     let silent_ns = t_ns.saturating_sub(found.fired_at_ns);
     if silent_ns > SOON_NS {
         found.confidence = found.confidence.min(Confidence::Likely);

@@ -1,6 +1,7 @@
 //! From evidence to what ended the command. Reads what the recorders saw; never a command line, never a tool's name.
 
 mod case;
+mod declared;
 mod end;
 mod established;
 mod happenings;

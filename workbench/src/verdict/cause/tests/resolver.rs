@@ -6,7 +6,8 @@ use crate::timeline::fixture::{Fixture, place, symbol, value};
 use crate::timeline::{Content, Dns};
 
 fn dns(run: &mut Fixture, us: i64, is_query: bool, rcode: &str) {
-    let dns = Dns { is_query, id: 1, question: "A example.".into(), rcode: rcode.into(), answers: 0 };
+    let dns =
+        Dns { is_query, id: 1, question: "A example.".into(), rcode: rcode.into(), answers: 0, is_truncated: false };
     let (from, to) = if is_query { ("client", "server") } else { ("server", "client") };
     let (sport, dport) = if is_query { (40_404, 53) } else { (53, 40_404) };
     run.flight(us, from, to, Content::Udp { sport, dport, payload_len: 30, dns: Some(dns) });
