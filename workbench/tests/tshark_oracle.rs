@@ -231,7 +231,7 @@ fn compare(flight: &Flight, row: &BTreeMap<String, String>) -> &'static str {
             is("udp.dstport", dport);
             is("udp.length", &(payload_len + 8));
             assert_eq!(dns.is_some(), !row["dns.id"].is_empty());
-            let Some(Dns { is_query, id, question, rcode, answers }) = dns else { return "UDP" };
+            let Some(Dns { is_query, id, question, rcode, answers, .. }) = dns else { return "UDP" };
             hex("dns.id", (*id).into());
             assert_eq!(*question, format!("AAAA {}.", field("dns.qry.name", 0)));
             is("dns.qry.type", &28);

@@ -141,7 +141,8 @@ impl Calls<'_> {
         }
     }
 
-    /// A connection whose descriptor was let go when the last wait for it had run out.
+    /// A connection whose descriptor was let go when the last wait for it had run out; or that is waited for again, which
+    /// the run's end cut short.
     fn gave_up(&self, number: usize, is_claim: bool) -> Option<Placed> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
@@ -156,8 +157,12 @@ impl Calls<'_> {
             return None;
         }
         let label = self.flows.label(number);
+        let goes_on = self.waits.goes_on(call.tid, connection.object);
         let text = match begun_ns {
             Some(_) => format!("gave up on connect to {label}"),
+            // A beat at which a program looks at something else is no news.
+            None if goes_on && !chain.is_one() => return None,
+            None if goes_on => format!("goes on waiting for {label}"),
             None => format!("gave up waiting for {label}"),
         };
         let wait = Some(chain.wait(begun_ns));

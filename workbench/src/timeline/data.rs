@@ -54,7 +54,7 @@ struct Run {
 struct Phase {
     number: u32,
     last_ns: Option<i64>,
-    /// Length of the silence that began this phase.
+    /// Length of the silence that began this phase, until the data that ended it is told.
     silence_ns: Option<i64>,
     /// Data since this phase began.
     bytes: u64,
@@ -106,11 +106,11 @@ impl<'a> Data<'a> {
         phase.data = is_data.then(|| (to_server, flight.arrived_ns.unwrap_or(i64::MAX)));
         phase.bytes += u64::from(bytes);
         let fate = self.names.fate(&flight.fate);
-        // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, and so may one that
-        // socket programs had to wait for.
-        let is_claim = is_claim && (is_data || flight.fate != Fate::Arrived || late_ns.is_some());
-        let silence = phase.silence_ns.filter(|_| is_data).map(|gap_ns| Wait { gap_ns, timer: None });
-        let (number, wait) = (phase.number, late_ns.map(delayed_ack).or(silence));
+        // Nobody counts acknowledgments; one that never arrives may be the point of a scenario, unless only the end cut
+        // it short, and so may one that socket programs had to wait for.
+        let is_missing = !matches!(flight.fate, Fate::Arrived | Fate::InFlight);
+        let is_claim = is_claim && (is_data || is_missing || late_ns.is_some());
+        let number = phase.number;
         let key = Key { flow, link: flight.link.clone(), phase: number, to_server, is_data, fate, is_claim };
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: index,
@@ -118,7 +118,10 @@ impl<'a> Data<'a> {
             at: at(flight),
             bytes: 0,
             packets: 0,
-            wait,
+            wait: late_ns.map(delayed_ack).or_else(|| {
+                let silence_ns = if is_data { phase.silence_ns.take() } else { None };
+                silence_ns.map(|gap_ns| Wait { gap_ns, timer: None })
+            }),
             evidence: Vec::new(),
         });
         let is_new = flight.retransmission == 0 && !is_copy(flight);

@@ -45,6 +45,7 @@ mod tcp_labels;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod windows;
 
 pub use build::{build, build_from};
 pub use calls::neighbour_wait_ns;

@@ -17,6 +17,7 @@ use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
 use super::waits::Waits;
+use super::windows::Windows;
 use crate::evidence::Evidence;
 
 /// What the events of packets are made from.
@@ -38,6 +39,8 @@ struct Seen<'a> {
     expired: BTreeMap<(&'a str, usize), u32>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
+    /// Directions of flows in which a reset arrived, by link.
+    reset: BTreeSet<(&'a str, usize, bool)>,
     /// Flows in which a peer's packet came too late for anybody.
     late: BTreeSet<usize>,
     /// Hosts whose neighbours know them, by link.
@@ -65,7 +68,7 @@ impl<'a> Packets<'a> {
         let has_routers = self.evidence.plan.hosts.iter().any(|host| host.is_router);
         let last_look_ns = self.waits.last_look_ns(self.evidence);
         let mut seen = Seen::default();
-        let mut data = Data::new(self.evidence, self.flows, self.names);
+        let (mut data, mut windows) = (Data::new(self.evidence, self.flows, self.names), Windows::default());
         let mut placed = Vec::new();
         for (index, flight) in self.flights.iter().enumerate() {
             let is_late = self.is_late(flight, last_look_ns);
@@ -82,6 +85,11 @@ impl<'a> Packets<'a> {
                         data.interrupt(flight, flow.0);
                     }
                     placed.extend(single);
+                    let is_seen = flight.fate == Fate::Arrived;
+                    if let Some(news) = is_seen.then(|| windows.note(segment, flow)).flatten() {
+                        let text = format!("{news} {} {}", direction(flow.1), self.flows.get(flow.0).label);
+                        placed.push(self.single(index, text, None, is_claim));
+                    }
                     if is_late {
                         seen.late.insert(flow.0);
                     }
@@ -141,20 +149,22 @@ impl<'a> Packets<'a> {
             _ => return None,
         };
         let wait = again.map(|again| again.wait);
-        let direction = if to_server { "to" } else { "from" };
         let count = match flight.retransmission {
             0 => String::new(),
             nth => format!(", retransmission {nth}"),
         };
-        let text = format!("{name} {direction} {}{count}", self.flows.get(flow).label);
+        let text = format!("{name} {} {}{count}", direction(to_server), self.flows.get(flow).label);
         let is_answer_to_late = has(RST) && seen.late.contains(&flow);
+        // What was sent before the first reset came is answered by another one: how much that is, is chance.
+        let arrives = has(RST) && flight.fate == Fate::Arrived;
+        let is_repeated = arrives && !seen.reset.insert((&flight.link, flow, to_server));
         let connection = self.flows.get(flow).connection.filter(|_| has(FIN) && !to_server);
         let (arrived_ns, end_ns) = (flight.arrived_ns.unwrap_or_else(|| flight.t_ns()), self.evidence.end.t_ns);
         // A socket program's FIN and its peer's are what its scenario is about.
         let is_ignored = connection
             .filter(|_| !self.is_of_program(index))
             .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
-        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_ignored))
+        Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.
@@ -302,6 +312,10 @@ impl<'a> Packets<'a> {
 /// `client -> server`; a packet on the loopback interface stays where it is.
 pub(super) fn at(flight: &Flight) -> String {
     if flight.from == flight.to { format!("{} lo", flight.from) } else { format!("{} -> {}", flight.from, flight.to) }
+}
+
+fn direction(to_server: bool) -> &'static str {
+    if to_server { "to" } else { "from" }
 }
 
 pub(super) fn sightings(flight: &Flight) -> Vec<EvidenceRef> {

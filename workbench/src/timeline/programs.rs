@@ -97,6 +97,14 @@ impl<'a> Programs<'a> {
         by_process.into_values().flatten().flat_map(folded).map(|told| self.place(told)).collect()
     }
 
+    /// How long a call took, where a timer ended it or somebody noticed.
+    fn waited(&self, index: usize, call: &Call, took_ns: i64) -> Option<Wait> {
+        let timer = self.timer(index, call);
+        // Since when before zero somebody had been waiting is chance.
+        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
+        is_told.then_some(Wait { gap_ns: took_ns, timer })
+    }
+
     /// Whether a transfer goes on with those before.
     fn goes_on(&self, run: &[Told], told: &Told) -> bool {
         let (Some(last), Some((what, _))) = (run.last(), &told.moved) else { return false };
@@ -113,11 +121,8 @@ impl<'a> Programs<'a> {
         let took_ns = call.exit_ns.map_or(0, |exit_ns| exit_ns - call.entry_ns);
         let waits = matches!(call.name.as_str(), "accept" | "accept4" | "poll" | "ppoll" | SLEEP) || is_receiving(call);
         let is_return = call.exit_ns.is_some() && (waits || took_ns >= LONG_NS);
-        let by_kernel = if is_return { self.timed_out(index, call) } else { None };
-        let timer = if is_return { self.timer(index, call) } else { None };
-        // Since when before zero somebody had been waiting is chance.
-        let is_told = timer.is_some() || (took_ns >= NOTABLE_NS && call.entry_ns >= 0);
-        let wait = by_kernel.or((is_return && is_told).then_some(Wait { gap_ns: took_ns, timer }));
+        let wait =
+            if is_return { self.timed_out(index, call).or_else(|| self.waited(index, call, took_ns)) } else { None };
         let moved = call.value().and_then(|value| u64::try_from(value).ok()).filter(|bytes| *bytes > 0);
         let what = match () {
             () if is_receiving(call) => Some("recv"),

@@ -48,6 +48,8 @@ enum Came {
 pub(super) struct Waits<'a> {
     evidence: &'a Evidence,
     by_thread: BTreeMap<u32, Vec<Waited>>,
+    /// What a thread was waiting for when the run ended.
+    going_on: BTreeMap<u32, Vec<ObjectId>>,
 }
 
 /// Waits that ran out one after another, with nothing in between that was waited for.
@@ -74,7 +76,11 @@ impl Waited {
 impl<'a> Waits<'a> {
     pub(super) fn new(evidence: &'a Evidence, objects: &Objects) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
+        let mut going_on = BTreeMap::new();
         for (index, call) in evidence.calls.iter().enumerate() {
+            if call.exit_ns.is_none() {
+                going_on.insert(call.tid, objects.waited_for(index));
+            }
             if let (Some(until_ns), true) = (call.exit_ns, is_wait(evidence, objects, index)) {
                 let came = match expired(evidence, objects, index, until_ns) {
                     Some(expired) => Came::Out(expired),
@@ -84,7 +90,7 @@ impl<'a> Waits<'a> {
                 by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, came });
             }
         }
-        Self { evidence, by_thread }
+        Self { evidence, by_thread, going_on }
     }
 
     /// The waits of thread `tid` that ran out last before `t_ns`, if the last thing it waited for ran out.
@@ -101,6 +107,11 @@ impl<'a> Waits<'a> {
             found.whole_ns = found.whole_ns.zip(earlier.whole_ns()).map(|(sum, ns)| sum + ns);
         }
         Some(found)
+    }
+
+    /// Whether thread `tid` was still waiting for this when the run ended.
+    pub(super) fn goes_on(&self, tid: u32, object: ObjectId) -> bool {
+        self.going_on.get(&tid).is_some_and(|objects| objects.contains(&object))
     }
 
     /// Whether the call at this index was a wait, and if so, what ran out in it.
@@ -156,6 +167,11 @@ pub const PROGRAMS_GRAIN_NS: u64 = 10_000_000;
 const NOTABLE_NS: i64 = 100_000_000;
 
 impl Chain<'_> {
+    /// Whether it is a single wait.
+    pub(super) fn is_one(&self) -> bool {
+        self.links == 1
+    }
+
     /// The wait before something that the program went on with: a sleep, not a look at descriptors that ran out.
     pub(super) fn sleep(&self) -> Option<Wait> {
         self.last.exact().filter(|wait| self.last.waited_for.is_empty() && wait.gap_ns >= NOTABLE_NS)

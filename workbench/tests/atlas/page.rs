@@ -66,8 +66,9 @@ pub fn make(parts: &[Part]) -> Result<Page, Failed> {
     Ok(page)
 }
 
+/// Its heading is the row's id, so that a link to it outlives a change of words.
 fn section(out: &mut String, part: &Part, row: &Row, now: &Now) {
-    let _ = writeln!(out, "\n<a id=\"{}\"></a>\n\n### {}\n", row.id, text(&row.case));
+    let _ = writeln!(out, "\n### {}\n\n{}\n", row.id, text(&row.case));
     let _ = writeln!(out, "- **Case:** {}", text(&row.command));
     if let Some(then) = &row.then {
         let system = part.system.as_deref().unwrap_or("the document");
