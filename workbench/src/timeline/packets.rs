@@ -11,8 +11,9 @@ use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
+use super::objects::Objects;
 use super::order::{Cause, Placed};
-use super::probes::Probes;
+use super::probes::{KEEPALIVE, Probe, Probes};
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -28,6 +29,7 @@ pub(super) struct Packets<'a> {
     pub sockets: &'a Sockets,
     pub flows: &'a Flows,
     pub waits: &'a Waits<'a>,
+    pub objects: &'a Objects,
 }
 
 /// What earlier packets said, as far as later ones depend on it.
@@ -118,6 +120,15 @@ impl<'a> Packets<'a> {
         flight.t_ns() > if is_own { self.evidence.end.t_ns } else { last_look_ns }
     }
 
+    /// The timer that sent a probe.
+    fn keepalive(&self, flow: usize, host: &str, probe: &Probe) -> Option<Timer> {
+        let mut connections = self.sockets.connections.iter().enumerate();
+        let of_flow = connections.find(|(number, _)| self.flows.of_connection(*number) == Some(flow));
+        let options = of_flow.map(|(_, connection)| &self.objects.get(connection.object).options);
+        let retries = Retries::of(self.evidence, host);
+        (probe.name == KEEPALIVE).then(|| retries.keepalive(options, probe.nth, probe.gap_ns)).flatten()
+    }
+
     /// A TCP segment that stands for itself; `None` for data and acknowledgments.
     fn segment(
         &self,
@@ -135,7 +146,8 @@ impl<'a> Packets<'a> {
         if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
             let direction = if to_server { "to" } else { "from" };
             let text = format!("{} {} {direction} {}", probe.name, probe.nth, self.flows.get(flow).label);
-            let wait = Wait { gap_ns: probe.gap_ns, timer: None };
+            let timer = self.keepalive(flow, &flight.from, &probe);
+            let wait = Wait { gap_ns: probe.gap_ns, timer };
             return Some(self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it));
         }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);

@@ -10,6 +10,9 @@ use super::tcp_flags::{ACK, FIN, RST, SYN};
 /// Answered probes of one kind, one after the other, that stand for themselves: they go on for as long as the peer answers.
 const TOLD: u32 = 5;
 
+/// What a probe is called whose peer has a window.
+pub(super) const KEEPALIVE: &str = "keepalive probe";
+
 /// What a probe is.
 pub(super) struct Probe {
     /// `keepalive probe`, `window probe`.
@@ -61,7 +64,7 @@ impl<'a> Probes<'a> {
         if is_bare && own.next == Some(segment.seq.wrapping_add(1)) {
             own.count += 1;
             own.arrived += u32::from(flight.fate == Fate::Arrived);
-            let name = if is_shut { "window probe" } else { "keepalive probe" };
+            let name = if is_shut { "window probe" } else { KEEPALIVE };
             return Some(Probe { name, nth: own.count, gap_ns, is_more_of_it: own.arrived > TOLD });
         }
         let length = segment.payload_len + u32::from(segment.flags & SYN != 0) + u32::from(segment.flags & FIN != 0);
