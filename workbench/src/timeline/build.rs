@@ -26,7 +26,7 @@ pub fn build_from(evidence: &Evidence, flights: &[Flight]) -> Timeline {
     let waits = &Waits::new(evidence, objects);
     let programs = &Programs::new(evidence, flights, index, waits);
     let calls = Calls { evidence, flights, names, sockets, flows, waits, programs }.events();
-    let packets = Packets { evidence, flights, names, sockets, flows, waits }.events();
+    let packets = Packets { evidence, flights, names, sockets, flows, waits, objects }.events();
     let mut placed = ends::setup(evidence);
     placed.extend(ends::processes(evidence, names));
     placed.extend(calls);

@@ -32,6 +32,7 @@ mod names;
 pub mod objects;
 mod order;
 mod packet_facts;
+mod packet_probes;
 mod packets;
 mod phases;
 mod probes;

@@ -11,9 +11,10 @@ use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
 use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
+use super::objects::Objects;
 use super::order::{Cause, Placed};
 use super::packet_facts::{is_housekeeping, is_to_a_group};
-use super::probes::{Probe, Probes};
+use super::probes::Probes;
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -29,6 +30,7 @@ pub(super) struct Packets<'a> {
     pub sockets: &'a Sockets,
     pub flows: &'a Flows,
     pub waits: &'a Waits<'a>,
+    pub objects: &'a Objects,
 }
 
 /// What earlier packets said, as far as later ones depend on it.
@@ -170,20 +172,6 @@ impl<'a> Packets<'a> {
         Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
     }
 
-    /// A question to a peer that says nothing. Where the persist timer explains the gap, it is named.
-    fn probe(&self, index: usize, probe: &Probe, (flow, to_server): (usize, bool), is_claim: bool) -> Placed {
-        let (retries, tick_ns) = (Retries::of(self.evidence, &self.flights[index].from), self.evidence.machine.tick_ns);
-        let of_window = probe.is_of_window.then(|| retries.established_ns(0, probe.gap_ns, tick_ns)).flatten();
-        let is_near = |armed_ns: &u64| probe.gap_ns.unsigned_abs() <= armed_ns + armed_ns / 8 + tick_ns;
-        let timer = of_window.filter(is_near);
-        let timer = timer.map(|armed_ns| Timer { name: "persist".into(), class: TimerClass::Wheel, armed_ns });
-        let name = if probe.is_of_window { "window probe" } else { "keepalive probe" };
-        let direction = if to_server { "to" } else { "from" };
-        let text = format!("{name} {} {direction} {}", probe.nth, self.flows.get(flow).label);
-        let wait = Wait { gap_ns: probe.gap_ns, timer };
-        self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it)
-    }
-
     /// Why a segment was sent again, as far as the time since its last sending tells.
     fn again(
         &self,
@@ -322,7 +310,7 @@ impl<'a> Packets<'a> {
         Some(self.waits.before(call.tid, call.entry_ns)?.wait(None))
     }
 
-    fn single(&self, index: usize, text: String, wait: Option<Wait>, is_claim: bool) -> Placed {
+    pub(super) fn single(&self, index: usize, text: String, wait: Option<Wait>, is_claim: bool) -> Placed {
         let flight = &self.flights[index];
         let copy = if is_copy(flight) { ", a copy" } else { "" };
         let text = format!("{text}{copy}{}", self.names.fate(&flight.fate));

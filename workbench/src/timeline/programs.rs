@@ -154,14 +154,16 @@ impl<'a> Programs<'a> {
             return wait(new.t_ns(), "TCP_USER_TIMEOUT", Some(ms.saturating_mul(1_000_000)));
         }
         let last_ns = sent.last()?.t_ns();
+        let retries = Retries::of(self.evidence, host);
         if let Some(again) = again {
-            let retries = Retries::of(self.evidence, host);
             let gap_ns = until_ns - sent[again].t_ns();
             let armed_ns = retries.established_ns(0, gap_ns, self.evidence.machine.tick_ns);
             return wait(sent[again].t_ns(), "RTO", armed_ns);
         }
-        let interval_ns = option(Name::KeepInterval).map(|s| s.saturating_mul(1_000_000_000));
-        wait(last_ns, "keepalive", interval_ns.filter(|_| option(Name::Keepalive).is_some_and(|on| on > 0)))
+        let gap_ns = until_ns - last_ns;
+        let is_on = option(Name::Keepalive).is_some();
+        let timer = is_on.then(|| retries.keepalive(Some(&self.objects.get(object).options), 2, gap_ns)).flatten();
+        Some(Wait { gap_ns, timer })
     }
 
     /// What ended a wait that ran out.

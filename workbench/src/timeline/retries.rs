@@ -1,6 +1,8 @@
 //! Which of the kernel's RTOs a gap between packets was. What the RTOs are, the kernel's model says; this says which one
 //! was seen, nominally: where in the timer wheel's steps they fire is the tolerance's business.
 
+use super::event::{Timer, TimerClass};
+use super::objects::{Name, Options};
 use crate::evidence::Evidence;
 use crate::kernel_model::{Settings, SocketOptions, connect_nominal_ns, syn_ack_rto_ns, syn_rto_ns};
 
@@ -60,6 +62,21 @@ impl Retries {
             return (1..=seen_retransmissions + 1).map(|nth| syn_rto_ns(&self.settings, nth)).sum();
         }
         connect_nominal_ns(&self.settings, &SocketOptions { syn_count: sockets_own, ..SocketOptions::default() })
+    }
+
+    /// The timer that sent a keepalive probe after `gap_ns`, if it was one that the socket may have: TCP_KEEPIDLE before the
+    /// first, TCP_KEEPINTVL before the others, and before the end; without them the sysctls (tcp(7)).
+    pub(super) fn keepalive(&self, options: Option<&Options>, nth: u32, gap_ns: i64) -> Option<Timer> {
+        let (option, sysctl_s) = match nth {
+            1 => (Name::KeepIdle, self.settings.keepalive_time_s),
+            _ => (Name::KeepInterval, self.settings.keepalive_interval_s),
+        };
+        let seconds = options.and_then(|options| options.last(option)).map_or(sysctl_s, |(seconds, _)| seconds);
+        let armed_ns = seconds.checked_mul(1_000_000_000)?;
+        // A jiffy early at most; late by 8/63 at most (calc_index(), kernel/time/timer.c), and by what a machine makes.
+        let range = armed_ns.saturating_sub(10_000_000)..=armed_ns.saturating_add(armed_ns / 63 * 8 + 100_000_000);
+        let timer = Timer { name: "keepalive".into(), class: TimerClass::Wheel, armed_ns };
+        range.contains(&u64::try_from(gap_ns).ok()?).then_some(timer)
     }
 
     fn rto_max_ns(&self) -> u64 {
