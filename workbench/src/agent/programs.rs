@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::evidence::{Process, SocketSample, StepRecord, StepResult, TcpSocket, TcpState};
+use crate::evidence::{DestroyedSocket, Process, SocketSample, StepRecord, StepResult, TcpSocket, TcpState};
 use crate::lab::Lab;
 use crate::plan::{Call, Cause, Plan, ProgramPlan, SocketState};
 use crate::programs::{Progress, carry_out, said};
@@ -26,8 +26,8 @@ pub struct Programs {
     ended: BTreeSet<usize>,
     /// Hosts that had a socket that does not listen, and the ports of those.
     had: BTreeSet<(String, u16)>,
-    /// Samples that were looked at.
-    seen: usize,
+    /// Samples and destroyed sockets that were looked at.
+    seen: (usize, usize),
 }
 
 impl Programs {
@@ -46,7 +46,7 @@ impl Programs {
             own: own.and_then(|name| plan.programs.iter().position(|program| program.name == *name)),
             ended: BTreeSet::new(),
             had: BTreeSet::new(),
-            seen: 0,
+            seen: (0, 0),
         })
     }
 
@@ -114,12 +114,20 @@ impl Programs {
         }
     }
 
-    /// Lets those go on whose socket state has come, as the samples so far tell.
-    pub fn turn(&mut self, samples: &[SocketSample]) {
+    /// Lets those go on whose socket state has come, as the samples so far tell. A connection that was gone before any of them saw
+    /// it has been all the same.
+    pub fn turn(&mut self, samples: &[SocketSample], destroyed: &[DestroyedSocket]) {
         // That it rang is all there is to know.
         let _ = self.bell.read();
-        let new = &samples[self.seen.min(samples.len())..];
-        self.seen = samples.len();
+        let new = &samples[self.seen.0.min(samples.len())..];
+        let lost = &destroyed[self.seen.1.min(destroyed.len())..];
+        self.seen = (samples.len(), destroyed.len());
+        // One that is destroyed is in CLOSE; what only listened has nobody at the other end.
+        for DestroyedSocket { host, socket, .. } in lost.iter().filter(|lost| lost.socket.remote.1 != 0) {
+            for port in [0, socket.local.1, socket.remote.1] {
+                self.had.insert((host.clone(), port));
+            }
+        }
         for sample in new {
             for socket in sample.sockets.iter().filter(|socket| is_connection(socket)) {
                 for port in [0, socket.local.1, socket.remote.1] {

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use super::clock::{self, monotonic_ns};
 use super::execute::Stop;
-use crate::evidence::{SampleReason, SocketSample};
+use crate::evidence::{DestroyedSocket, SampleReason, SocketSample};
 use crate::record::sockets::{Recorded, Schedule, SocketRecorder};
 
 /// The socket recorder and when it looks.
@@ -75,6 +75,11 @@ impl Sampling {
     /// The samples so far, in order.
     pub fn samples(&self) -> &[SocketSample] {
         self.recorder.samples()
+    }
+
+    /// The sockets that were destroyed so far, in order.
+    pub fn destroyed(&self) -> &[DestroyedSocket] {
+        self.recorder.destroyed()
     }
 
     /// What was recorded, since zero.

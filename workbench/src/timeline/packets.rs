@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bounds::options;
 use super::calls::{is_neighbour_question, neighbour_wait_ns};
 use super::data::Data;
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
@@ -13,7 +14,7 @@ use super::flows::Flows;
 use super::names::Names;
 use super::objects::Objects;
 use super::order::{Cause, Placed};
-use super::probes::{KEEPALIVE, Probe, Probes};
+use super::probes::{Probe, Probes};
 use super::retries::Retries;
 use super::sockets::Sockets;
 use super::tcp_flags::{ACK, FIN, RST, SYN};
@@ -120,15 +121,6 @@ impl<'a> Packets<'a> {
         flight.t_ns() > if is_own { self.evidence.end.t_ns } else { last_look_ns }
     }
 
-    /// The timer that sent a probe.
-    fn keepalive(&self, flow: usize, host: &str, probe: &Probe) -> Option<Timer> {
-        let mut connections = self.sockets.connections.iter().enumerate();
-        let of_flow = connections.find(|(number, _)| self.flows.of_connection(*number) == Some(flow));
-        let options = of_flow.map(|(_, connection)| &self.objects.get(connection.object).options);
-        let retries = Retries::of(self.evidence, host);
-        (probe.name == KEEPALIVE).then(|| retries.keepalive(options, probe.nth, probe.gap_ns)).flatten()
-    }
-
     /// A TCP segment that stands for itself; `None` for data and acknowledgments.
     fn segment(
         &self,
@@ -144,11 +136,7 @@ impl<'a> Packets<'a> {
         let before = if takes_sequence { seen.sent.insert(key, flight.t_ns()) } else { None };
         note_handshake(seen, flow, segment, flight);
         if let Some(probe) = seen.probes.note(segment, (flow, to_server), flight) {
-            let direction = if to_server { "to" } else { "from" };
-            let text = format!("{} {} {direction} {}", probe.name, probe.nth, self.flows.get(flow).label);
-            let timer = self.keepalive(flow, &flight.from, &probe);
-            let wait = Wait { gap_ns: probe.gap_ns, timer };
-            return Some(self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it));
+            return Some(self.probe(index, &probe, (flow, to_server), is_claim));
         }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
         let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
@@ -177,6 +165,19 @@ impl<'a> Packets<'a> {
             .filter(|_| !self.is_of_program(index))
             .is_some_and(|number| self.sockets.ignores_fin(number, arrived_ns, end_ns));
         Some(self.single(index, text, wait, is_claim && !is_answer_to_late && !is_repeated && !is_ignored))
+    }
+
+    /// A question to a peer that says nothing. Where the persist timer explains the gap, it is named.
+    fn probe(&self, index: usize, probe: &Probe, (flow, to_server): (usize, bool), is_claim: bool) -> Placed {
+        let (retries, tick_ns) = (Retries::of(self.evidence, &self.flights[index].from), self.evidence.machine.tick_ns);
+        let of_window = probe.is_of_window.then(|| retries.established_ns(0, probe.gap_ns, tick_ns)).flatten();
+        let is_near = |armed_ns: &u64| probe.gap_ns.unsigned_abs() <= armed_ns + armed_ns / 8 + tick_ns;
+        let persist = |armed_ns| Timer { name: "persist".into(), class: TimerClass::Wheel, armed_ns };
+        let options = options(self.sockets, self.flows, self.objects, flow);
+        let idle = || retries.keepalive(options, probe.nth, probe.gap_ns).filter(|_| !probe.is_of_window);
+        let timer = of_window.filter(is_near).map(persist).or_else(idle);
+        let text = format!("{} {} {}", probe.words(), direction(to_server), self.flows.get(flow).label);
+        self.single(index, text, Some(Wait { gap_ns: probe.gap_ns, timer }), is_claim && !probe.is_more_of_it)
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.

@@ -10,19 +10,23 @@ use super::tcp_flags::{ACK, FIN, RST, SYN};
 /// Answered probes of one kind, one after the other, that stand for themselves: they go on for as long as the peer answers.
 const TOLD: u32 = 5;
 
-/// What a probe is called whose peer has a window.
-pub(super) const KEEPALIVE: &str = "keepalive probe";
-
 /// What a probe is.
 pub(super) struct Probe {
-    /// `keepalive probe`, `window probe`.
-    pub name: &'static str,
+    /// Whether it is the window that it asks for, and not the peer.
+    pub is_of_window: bool,
     /// The how many-eth in a row.
     pub nth: u32,
-    /// Since the last packet of this direction.
+    /// Since the last packet of the flow, in either direction.
     pub gap_ns: i64,
     /// Whether it is one too many to be told.
     pub is_more_of_it: bool,
+}
+
+impl Probe {
+    /// `keepalive probe 2`.
+    pub(super) fn words(&self) -> String {
+        format!("{} probe {}", if self.is_of_window { "window" } else { "keepalive" }, self.nth)
+    }
 }
 
 /// One direction of a flow on a link.
@@ -53,9 +57,11 @@ impl<'a> Probes<'a> {
         flight: &'a Flight,
     ) -> Option<Probe> {
         let link = flight.link.as_str();
-        let is_shut = self.seen.get(&(link, flow, !to_server)).and_then(|other| other.window) == Some(0);
+        let other = self.seen.get(&(link, flow, !to_server));
+        let is_shut = other.and_then(|other| other.window) == Some(0);
+        let heard_ns = other.map_or(i64::MIN, |other| other.last_ns);
         let own = self.seen.entry((link, flow, to_server)).or_default();
-        let gap_ns = flight.t_ns() - own.last_ns;
+        let gap_ns = flight.t_ns() - own.last_ns.max(heard_ns);
         own.last_ns = flight.t_ns();
         if segment.flags & RST == 0 {
             own.window = Some(segment.window);
@@ -64,8 +70,7 @@ impl<'a> Probes<'a> {
         if is_bare && own.next == Some(segment.seq.wrapping_add(1)) {
             own.count += 1;
             own.arrived += u32::from(flight.fate == Fate::Arrived);
-            let name = if is_shut { "window probe" } else { KEEPALIVE };
-            return Some(Probe { name, nth: own.count, gap_ns, is_more_of_it: own.arrived > TOLD });
+            return Some(Probe { is_of_window: is_shut, nth: own.count, gap_ns, is_more_of_it: own.arrived > TOLD });
         }
         let length = segment.payload_len + u32::from(segment.flags & SYN != 0) + u32::from(segment.flags & FIN != 0);
         let end = segment.seq.wrapping_add(length);

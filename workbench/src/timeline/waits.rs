@@ -48,8 +48,6 @@ enum Came {
 pub(super) struct Waits<'a> {
     evidence: &'a Evidence,
     by_thread: BTreeMap<u32, Vec<Waited>>,
-    /// What a thread was waiting for when the run ended.
-    going_on: BTreeMap<u32, Vec<ObjectId>>,
 }
 
 /// Waits that ran out one after another, with nothing in between that was waited for.
@@ -76,11 +74,7 @@ impl Waited {
 impl<'a> Waits<'a> {
     pub(super) fn new(evidence: &'a Evidence, objects: &Objects) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
-        let mut going_on = BTreeMap::new();
         for (index, call) in evidence.calls.iter().enumerate() {
-            if call.exit_ns.is_none() {
-                going_on.insert(call.tid, objects.waited_for(index));
-            }
             if let (Some(until_ns), true) = (call.exit_ns, is_wait(evidence, objects, index)) {
                 let came = match expired(evidence, objects, index, until_ns) {
                     Some(expired) => Came::Out(expired),
@@ -90,7 +84,7 @@ impl<'a> Waits<'a> {
                 by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, came });
             }
         }
-        Self { evidence, by_thread, going_on }
+        Self { evidence, by_thread }
     }
 
     /// The waits of thread `tid` that ran out last before `t_ns`, if the last thing it waited for ran out.
@@ -107,11 +101,6 @@ impl<'a> Waits<'a> {
             found.whole_ns = found.whole_ns.zip(earlier.whole_ns()).map(|(sum, ns)| sum + ns);
         }
         Some(found)
-    }
-
-    /// Whether thread `tid` was still waiting for this when the run ended.
-    pub(super) fn goes_on(&self, tid: u32, object: ObjectId) -> bool {
-        self.going_on.get(&tid).is_some_and(|objects| objects.contains(&object))
     }
 
     /// Whether the call at this index was a wait, and if so, what ran out in it.

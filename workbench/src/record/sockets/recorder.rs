@@ -92,6 +92,11 @@ impl SocketRecorder {
         })
     }
 
+    /// Those that were destroyed so far, in order.
+    pub fn destroyed(&self) -> &[DestroyedSocket] {
+        &self.destroyed
+    }
+
     /// What poll(2) says is readable when [`SocketRecorder::hear`] has something to take.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.hosts.iter().map(|host| host.destroyed.as_fd())
