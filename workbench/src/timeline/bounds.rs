@@ -2,7 +2,9 @@
 //! them ended a call. What a call says is not its matter.
 
 use super::event::{Timer, TimerClass};
-use super::objects::{Name, Objects};
+use super::flows::Flows;
+use super::objects::{Name, Objects, Options};
+use super::sockets::Sockets;
 use crate::evidence::{Arg, Call};
 
 /// Never early by more than a jiffy, which is 10 ms at most.
@@ -24,6 +26,13 @@ pub(super) fn ran_out(objects: &Objects, index: usize, call: &Call) -> Option<Ti
     let took_ns = u64::try_from(call.exit_ns? - call.entry_ns).ok()?;
     let timer = Timer { name: name.into(), class: TimerClass::Wheel, armed_ns };
     (took_ns.saturating_add(JIFFY_NS) >= armed_ns).then_some(timer)
+}
+
+/// The options of the socket that began a flow.
+pub(super) fn options<'a>(sockets: &Sockets, flows: &Flows, objects: &'a Objects, flow: usize) -> Option<&'a Options> {
+    let mut connections = sockets.connections.iter().enumerate();
+    let of_flow = connections.find(|(number, _)| flows.of_connection(*number) == Some(flow));
+    of_flow.map(|(_, connection)| &objects.get(connection.object).options)
 }
 
 /// How many bytes a call was asked to send.

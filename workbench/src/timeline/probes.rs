@@ -22,6 +22,13 @@ pub(super) struct Probe {
     pub is_more_of_it: bool,
 }
 
+impl Probe {
+    /// `keepalive probe 2`.
+    pub(super) fn words(&self) -> String {
+        format!("{} probe {}", if self.is_of_window { "window" } else { "keepalive" }, self.nth)
+    }
+}
+
 /// One direction of a flow on a link.
 #[derive(Default)]
 struct Direction {
