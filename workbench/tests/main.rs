@@ -11,6 +11,7 @@ mod catalogue;
 mod ci;
 mod cli;
 mod compare;
+mod daemons;
 mod diagram;
 mod docs;
 mod doctor;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ci::trials(),
         cli::trials(),
         compare::trials(),
+        daemons::trials(),
         diagram::trials(),
         docs::trials(),
         doctor::trials(),

@@ -302,6 +302,7 @@ fn plan() -> Plan {
     };
     Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "oracle".to_owned(),
@@ -328,6 +329,7 @@ fn plan() -> Plan {
             host: "client".to_owned(),
             argv: vec!["true".to_owned()],
             env: BTreeMap::new(),
+            files: Vec::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
             has_default_deadline: true,

@@ -3,16 +3,17 @@
 //! The process has one thread and one poll loop; in virtual time nothing in it ticks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::errno::Errno;
 
+use super::daemons::{self, Daemons};
 use super::faults::Faults;
 use super::programs::Programs;
 use super::stdio::Stdin;
 use super::watch::{Command, Recorders, Seen, Watch};
-use super::{Job, Outcome, Refused, Unsupported, clock, companions, guest, jiffies, tools, world};
+use super::{Job, NotReady, Outcome, Refused, Unsupported, clock, companions, files, guest, jiffies, tools, world};
 use crate::evidence::{
     EVIDENCE_FORMAT_VERSION, EngineKind, Evidence, GuestMachine, JiffiesClock, Machine, Process, SetupNote,
 };
@@ -23,7 +24,7 @@ use crate::record::sockets::{SocketError, SocketRecorder};
 use crate::record::syscalls::TraceError;
 
 /// Where programs are looked up, unless the scenario says otherwise.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Carries out a job. To be called in process 1 of a lab, which must have one thread.
 pub fn execute(job: &Job) -> Outcome {
@@ -36,6 +37,7 @@ pub fn execute(job: &Job) -> Outcome {
             let is_scenario_fault = ["EINVAL", "ERANGE", "EADDRINUSE"].iter().any(|errno| kernel.starts_with(errno));
             Outcome::Refused(Refused { at, asked, kernel, is_scenario_fault, origin: *origin })
         }
+        Err(Stop::NotReady(not_ready)) => Outcome::NotReady(*not_ready),
         Err(stop) => Outcome::Broken(stop.to_string()),
     }
 }
@@ -61,6 +63,9 @@ pub enum Stop {
     /// The system-call recorder.
     #[error("cannot trace the command: {0}")]
     Trace(#[from] TraceError),
+    /// A daemon.
+    #[error("{}: {}", .0.what, .0.happened)]
+    NotReady(Box<NotReady>),
     /// A socket program.
     #[error("{0}")]
     Program(String),
@@ -77,9 +82,8 @@ pub fn os<E: Into<std::io::Error>>(what: &'static str) -> impl FnOnce(E) -> Stop
 fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let plan = &job.plan;
     let stdin = Stdin::open(&plan.command.stdin).map_err(os("open the command's standard input"))?;
-    world::prepare(plan)?;
-    let env = environment(plan);
-    has_tools(plan, &env)?;
+    let env: Vec<(String, String)> = environment(&plan.command.env).into_iter().collect();
+    make_world(plan, &env)?;
     // Opening a capture waits for the kernel. What can be done meanwhile, is.
     let mut opening = None;
     let mut lab = Lab::build_watched(plan, |hosts| {
@@ -89,9 +93,10 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     let (captures, sockets) = opening.expect("a lab shows its hosts");
     let (mut captures, mut sockets) = (captures?, sockets?);
     let peers = companions::start_peers(plan, &lab, &mut captures, &mut sockets)?;
+    let daemons = Daemons::start(job, &lab, &mut captures, &mut sockets)?;
     let (sysctls, asked) = meanwhile(job, &lab, &mut sockets, &env)?;
     let faults = Faults::new(plan, lab.take_faults());
-    let recorders = Recorders { captures: captures.wait()?, sockets, faults };
+    let recorders = Recorders { captures: captures.wait()?, sockets, faults, daemons };
     let jiffies = job.jiffies.or_else(|| job.guest.as_ref().and_then(|_| jiffies::read()));
     let start = |from_ns| start_ns(job, jiffies.as_ref(), from_ns);
     let seen = watch(job, &lab, recorders, stdin, &env, &start)?;
@@ -112,7 +117,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         plan: plan.clone(),
         setup,
         sysctls,
-        tools: tools::versions(&programs(&seen.processes), &[&asked, &known_tools], &env),
+        tools: tools::versions(&programs(plan, &seen.processes), &[&asked, &known_tools], &env, job.guest.is_some()),
         calls: seen.calls,
         signals: seen.signals,
         processes: seen.processes,
@@ -124,7 +129,7 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
         counters: seen.sockets.counters,
         rule_counters,
         faults: seen.faults,
-        daemons: Vec::new(),
+        daemons: seen.daemons,
         steps: seen.steps,
         output: seen.output,
         end: seen.end,
@@ -133,6 +138,16 @@ fn carry_out(job: &Job) -> Result<Evidence, Stop> {
     // Closing a lab waits for the kernel; that is off the critical path, because process 1 exits soon.
     std::mem::forget(lab);
     Ok(evidence)
+}
+
+/// Makes the private file system with the scenario's files, and looks whether the programs are there.
+fn make_world(plan: &Plan, env: &[(String, String)]) -> Result<(), Stop> {
+    world::prepare(plan)?;
+    files::make(Path::new(world::HOME), &plan.command.files)?;
+    daemons::make_files(plan)?;
+    has_tools(plan, env)?;
+    daemons::have_programs(plan)?;
+    Ok(())
 }
 
 /// What each host's sysctls are, by host and name.
@@ -152,7 +167,7 @@ fn meanwhile(
         // In a virtual machine all is asked afterwards: what is known already must not change what happens.
         let early =
             if job.guest.is_some() || job.plan.command.program.is_some() { &[] } else { &job.plan.command.argv[..1] };
-        let asked = tools::versions(early, &[&job.known_tools], env);
+        let asked = tools::versions(early, &[&job.known_tools], env, false);
         counted.join().expect("reading counters does not panic")?;
         Ok((sysctls.join().expect("reading sysctls does not panic")?, asked))
     })
@@ -227,14 +242,15 @@ fn has_tools(plan: &Plan, env: &[(String, String)]) -> Result<(), LabError> {
     Ok(())
 }
 
-/// The programs that ran, in the order of their start.
-fn programs(processes: &[Process]) -> Vec<String> {
+/// The programs that ran: daemons, then those of the command in the order of their start.
+fn programs(plan: &Plan, processes: &[Process]) -> Vec<String> {
+    let daemons = plan.daemons.iter().map(|daemon| daemon.argv[0].clone());
     let executed = processes.iter().filter(|process| process.program.is_none());
-    executed.filter_map(|process| process.argv.first().cloned()).collect()
+    daemons.chain(executed.filter_map(|process| process.argv.first().cloned())).collect()
 }
 
-/// A clean environment: nothing of the user's, no proxies, one language.
-fn environment(plan: &Plan) -> Vec<(String, String)> {
+/// A clean environment, nothing of the user's, no proxies, one language; with what is added to it.
+pub(super) fn environment(added: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let clean = [
         ("HOME", world::HOME),
         ("LANG", "C.UTF-8"),
@@ -245,12 +261,9 @@ fn environment(plan: &Plan) -> Vec<(String, String)> {
         ("TZ", "UTC"),
         ("USER", "root"),
     ];
-    let mut env: Vec<(String, String)> = clean
-        .into_iter()
-        .filter(|(name, _)| !plan.command.env.contains_key(*name))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    env.extend(plan.command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let mut env: BTreeMap<String, String> =
+        clean.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    env.extend(added.clone());
     env
 }
 

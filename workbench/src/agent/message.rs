@@ -46,6 +46,8 @@ pub enum Outcome {
     Unsupported(Unsupported),
     /// The kernel refused something that the scenario asks for.
     Refused(Refused),
+    /// A daemon could not be brought up.
+    NotReady(NotReady),
     /// The lab could not be built or watched, for no fault of the scenario.
     Broken(String),
 }
@@ -73,6 +75,21 @@ pub struct Refused {
     /// Errno's name and the extended ack's text.
     pub kernel: String,
     /// Whether another value would do (EINVAL, ERANGE), as against another machine (EPERM, …).
+    pub is_scenario_fault: bool,
+    /// Where the scenario asks for it.
+    pub origin: Origin,
+}
+
+/// A daemon that is not ready, or a preparation of one that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotReady {
+    /// Who: `daemon mariadbd in server`.
+    pub what: String,
+    /// What it did instead, what was waited for, and how long.
+    pub happened: String,
+    /// The last lines of its output, as it wrote them.
+    pub output: Vec<String>,
+    /// It ended by itself, as against: took too long.
     pub is_scenario_fault: bool,
     /// Where the scenario asks for it.
     pub origin: Origin,

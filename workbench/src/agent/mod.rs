@@ -2,9 +2,13 @@
 
 mod causes;
 mod clock;
+mod coarse_clock;
+mod companion;
 mod companions;
+mod daemons;
 mod execute;
 mod faults;
+mod files;
 mod guest;
 mod heartbeat;
 mod isolation;
@@ -21,4 +25,4 @@ pub use execute::execute;
 pub use guest::{FOLDER_FD, JOB_FILE, KNOWN_TOOLS_FILE, OUTCOME_FILE, init};
 pub use isolation::{IsolationError, enter};
 pub use jiffies::read as read_jiffies;
-pub use message::{Guest, Job, Outcome, Refused, Unsupported};
+pub use message::{Guest, Job, NotReady, Outcome, Refused, Unsupported};

@@ -14,6 +14,9 @@ use crate::plan::StdinPlan;
 /// A pipe takes this much before a writer blocks (pipe(7)).
 const PIPE_CAPACITY_BYTES: usize = 64 * 1024;
 
+/// More than any pipe holds (`/proc/sys/fs/pipe-max-size` is 1 MiB).
+const TAKEN_AT_ONCE_BYTES: usize = 2 << 20;
+
 /// The command's standard input, and what keeps it open.
 pub struct Stdin {
     /// Goes to the command.
@@ -77,7 +80,12 @@ impl Stream {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Takes what is there.
+    /// What came and is kept.
+    pub fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// Takes what is there, or [`TAKEN_AT_ONCE_BYTES`] of it: a writer that never pauses must not keep the reader here.
     ///
     /// # Errors
     ///
@@ -85,7 +93,7 @@ impl Stream {
     pub fn drain(&mut self) -> io::Result<()> {
         let Some(pipe) = &mut self.pipe else { return Ok(()) };
         let mut chunk = [0; 16 * 1024];
-        loop {
+        for _ in 0..TAKEN_AT_ONCE_BYTES / chunk.len() {
             match pipe.read(&mut chunk) {
                 Ok(0) => {
                     self.pipe = None;
@@ -101,6 +109,7 @@ impl Stream {
                 Err(e) => return Err(e),
             }
         }
+        Ok(())
     }
 }
 

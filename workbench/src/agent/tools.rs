@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::clock::monotonic_ns;
+use super::coarse_clock::CoarseClock;
 
 /// Tried in order, until one prints something that looks like a version. Both `nc` know only `-h`.
 const QUESTIONS: [&str; 3] = ["--version", "-V", "-h"];
@@ -23,6 +25,7 @@ pub fn versions(
     programs: &[String],
     known: &[&BTreeMap<String, String>],
     env: &[(String, String)],
+    is_in_virtual_time: bool,
 ) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
     for program in programs {
@@ -30,35 +33,36 @@ pub fn versions(
         if versions.contains_key(name) || versions.len() == MOST_PROGRAMS {
             continue;
         }
-        let version = known.iter().find_map(|known| known.get(name)).cloned().or_else(|| ask(program, env));
+        let version =
+            known.iter().find_map(|known| known.get(name)).cloned().or_else(|| ask(program, env, is_in_virtual_time));
         versions.insert(name.to_owned(), version.unwrap_or_else(|| "unknown".to_owned()));
     }
     versions
 }
 
-fn ask(program: &str, env: &[(String, String)]) -> Option<String> {
-    QUESTIONS.iter().find_map(|question| version_line(&answer(program, question, env)?))
+fn ask(program: &str, env: &[(String, String)], is_in_virtual_time: bool) -> Option<String> {
+    QUESTIONS.iter().find_map(|question| version_line(&answer(program, question, env, is_in_virtual_time)?))
 }
 
 /// What a program prints when asked, standard output first.
-fn answer(program: &str, question: &str, env: &[(String, String)]) -> Option<String> {
-    let mut child = Command::new(program)
-        .arg(question)
-        .env_clear()
-        .envs(env.iter().cloned())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .ok()?;
-    let text = read_both(&mut child);
+fn answer(program: &str, question: &str, env: &[(String, String)], is_in_virtual_time: bool) -> Option<String> {
+    let mut command = Command::new(program);
+    command.arg(question).env_clear().envs(env.iter().cloned());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A filter is for good, so it is put on a thread that ends.
+    let start = || {
+        let coarse_clock = is_in_virtual_time.then(CoarseClock::for_this_thread).transpose()?;
+        command.spawn().map(|child| (child, coarse_clock))
+    };
+    let (mut child, coarse_clock) = thread::scope(|scope| scope.spawn(start).join()).ok()?.ok()?;
+    let text = read_both(&mut child, coarse_clock);
     let _ = child.kill();
     let _ = child.wait();
     Some(text)
 }
 
 /// Reads until both streams end or patience does; at most a few pages.
-fn read_both(child: &mut Child) -> String {
+fn read_both(child: &mut Child, mut coarse_clock: Option<CoarseClock>) -> String {
     let give_up = monotonic_ns() + PATIENCE_NS;
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let mut text = [String::new(), String::new()];
@@ -68,6 +72,7 @@ fn read_both(child: &mut Child) -> String {
         let mut fds = Vec::new();
         fds.extend(out.as_ref().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
         fds.extend(err.as_ref().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
+        fds.extend(coarse_clock.as_ref().map(|clock| PollFd::new(clock.as_fd(), PollFlags::POLLIN)));
         if left_ms == 0 || poll(&mut fds, timeout).is_err() {
             break;
         }
@@ -80,6 +85,7 @@ fn read_both(child: &mut Child) -> String {
         if err_ready && !read_some(err.as_mut(), &mut text[1]) {
             err = None;
         }
+        coarse_clock = coarse_clock.and_then(|mut clock| clock.answer().is_ok_and(|is_read| is_read).then_some(clock));
     }
     text.concat()
 }

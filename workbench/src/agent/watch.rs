@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::clock::{self, RealtimeOffsets, monotonic_ns};
+use super::daemons::Daemons;
 use super::execute::{Stop, os};
 use super::faults::Faults;
 use super::heartbeat::Heartbeat;
@@ -17,7 +18,7 @@ use super::programs::Programs;
 use super::sampling::Sampling;
 use super::stdio::{Stdin, Stream, output};
 use crate::evidence::{
-    Call, CaptureLoss, End, Ending, FaultRecord, Lateness, Output, Packet, Process, Signal, StepRecord,
+    Call, CaptureLoss, DaemonRecord, End, Ending, FaultRecord, Lateness, Output, Packet, Process, Signal, StepRecord,
 };
 use crate::lab::Lab;
 use crate::record::packets::Capture;
@@ -40,6 +41,7 @@ pub struct Watch {
     tracer: Tracer,
     captures: Vec<Capture>,
     sampling: Sampling,
+    daemons: Daemons,
     faults: Faults,
     programs: Programs,
     /// Kept open for as long as the command may read.
@@ -78,6 +80,8 @@ pub struct Seen {
     pub steps: Vec<StepRecord>,
     /// TCP sockets and counters.
     pub sockets: Recorded,
+    /// Daemons.
+    pub daemons: Vec<DaemonRecord>,
     /// What the recorders could not see, in words.
     pub blind_spots: Vec<String>,
     /// Output.
@@ -98,6 +102,8 @@ pub struct Recorders {
     pub captures: Vec<Capture>,
     /// TCP sockets and counters.
     pub sockets: SocketRecorder,
+    /// Daemons, which are ready.
+    pub daemons: Daemons,
     /// What begins and heals by what they see.
     pub faults: Faults,
 }
@@ -159,6 +165,7 @@ impl Watch {
             tracer,
             captures: recorders.captures,
             sampling: Sampling::new(recorders.sockets),
+            daemons: recorders.daemons,
             faults: recorders.faults,
             programs,
             _stdin: command.stdin.held_open,
@@ -187,6 +194,7 @@ impl Watch {
     pub fn run(mut self, start: &dyn Fn(i64) -> Option<i64>) -> Result<Seen, Stop> {
         let settled_ns = monotonic_ns() + SETTLING_NS;
         if let Some(start_ns) = start(settled_ns) {
+            self.daemons.hear_until(start_ns)?;
             clock::sleep_until(start_ns).map_err(os("wait for the phase of the clock"))?;
         }
         self.offsets.read();
@@ -250,7 +258,8 @@ impl Watch {
             .chain([self.stdout.as_fd(), self.stderr.as_fd(), self.programs.as_fd()])
             .flatten()
             .chain(self.captures.iter().map(Capture::as_fd))
-            .chain(self.sampling.descriptors());
+            .chain(self.sampling.descriptors())
+            .chain(self.daemons.descriptors());
         let mut fds: Vec<PollFd<'_>> = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match ppoll(&mut fds, timeout, None) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -274,6 +283,7 @@ impl Watch {
         }
         self.stdout.drain().map_err(os("read the command's output"))?;
         self.stderr.drain().map_err(os("read the command's output"))?;
+        self.daemons.take()?;
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.hear().map_err(os("hear the heartbeat"))?;
         }
@@ -377,6 +387,7 @@ impl Watch {
             idle_rules: self.faults.idle_rules(),
             steps: self.programs.records(zero_ns),
             sockets: self.sampling.finish(zero_ns),
+            daemons: self.daemons.finish(zero_ns),
             blind_spots: self.blind_spots,
             output: output(self.stdout, self.stderr),
             end: End { t_ns: t_ns - zero_ns, how },

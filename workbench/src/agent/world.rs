@@ -57,7 +57,7 @@ pub struct WorldError {
     source: io::Error,
 }
 
-fn failed<E: Into<io::Error>>(what: &'static str, path: impl Into<String>) -> impl FnOnce(E) -> WorldError {
+pub(super) fn failed<E: Into<io::Error>>(what: &'static str, path: impl Into<String>) -> impl FnOnce(E) -> WorldError {
     let path = path.into();
     move |source| WorldError { what, path, source: source.into() }
 }

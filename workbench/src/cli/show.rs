@@ -42,6 +42,8 @@ pub enum View {
     Sockets,
     /// System calls as `strace -f -ttt -T` prints them.
     Calls,
+    /// Daemons: when each was ready, how it ended, and what it wrote.
+    Daemons,
     /// Packets as pcapng, with what the verdict rests on as comments.
     Packets,
     /// A trace for ui.perfetto.dev and chrome://tracing.
@@ -65,6 +67,8 @@ pub enum TextView {
     Sockets,
     /// System calls as `strace -f -ttt -T` prints them.
     Calls,
+    /// Daemons: when each was ready, how it ended, and what it wrote.
+    Daemons,
 }
 
 impl From<TextView> for View {
@@ -74,6 +78,7 @@ impl From<TextView> for View {
             TextView::Diagram => Self::Diagram,
             TextView::Sockets => Self::Sockets,
             TextView::Calls => Self::Calls,
+            TextView::Daemons => Self::Daemons,
         }
     }
 }

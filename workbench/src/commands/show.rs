@@ -45,6 +45,7 @@ pub fn view(view: View, run: &Run<'_>, options: Options) -> std::io::Result<Vec<
         View::Timeline => run.timeline(options).into_bytes(),
         View::Sockets => run.sockets(options).into_bytes(),
         View::Calls => run.calls().into_bytes(),
+        View::Daemons => run.daemons(options).into_bytes(),
         View::Packets => run.packets()?,
         View::Json => (run.json(SnapshotStatus::None)? + "\n").into_bytes(),
         View::Diagram => run.diagram(options).into_bytes(),

@@ -37,8 +37,9 @@ impl Evidence {
     }
 
     /// The host in which a daemon runs.
-    pub fn host_of_daemon(&self, _name: &str) -> &str {
-        &self.plan.command.host
+    pub fn host_of_daemon(&self, name: &str) -> &str {
+        let known = self.plan.daemons.iter().find(|daemon| daemon.name == name);
+        known.map_or(&self.plan.command.host, |daemon| &daemon.host)
     }
 
     fn process(&self, pid: u32) -> Option<&Process> {

@@ -44,12 +44,17 @@ pub(super) struct Facts<'a> {
     pub(super) is_router: bool,
     pub(super) interfaces: &'a [String],
     pub(super) addresses: &'a [IpAddr],
+    /// Whether it has a daemon that is not root.
+    pub(super) has_daemon_of_nobody: bool,
 }
 
 /// The baseline's sysctls for one host, in the order in which they are written.
 pub(super) fn sysctls(host: &Facts<'_>) -> Vec<SysctlPlan> {
     let mut all = ipv4(host);
     all.extend(ipv6(host));
+    if host.has_daemon_of_nobody {
+        all.push(pin("net.ipv4.ip_unprivileged_port_start", "0", "a daemon here is not root, and may have any port"));
+    }
     all
 }
 
@@ -133,7 +138,8 @@ mod tests {
     fn a_router_forwards_and_takes_no_redirects() {
         let interfaces = ["eth0".to_owned()];
         let addresses = ["10.9.0.1".parse().expect("v4"), "fd09::1".parse().expect("v6")];
-        let router = Facts { is_router: true, interfaces: &interfaces, addresses: &addresses };
+        let router =
+            Facts { is_router: true, interfaces: &interfaces, addresses: &addresses, has_daemon_of_nobody: false };
         let host = Facts { is_router: false, ..router };
         for (name, of_router, of_host) in [
             ("net.ipv4.ip_forward", "1", "0"),
@@ -148,7 +154,7 @@ mod tests {
     #[test]
     fn every_interface_is_pinned_because_it_has_a_copy_of_its_own() {
         let interfaces = ["eth0".to_owned(), "wan".to_owned()];
-        let host = Facts { is_router: false, interfaces: &interfaces, addresses: &[] };
+        let host = Facts { is_router: false, interfaces: &interfaces, addresses: &[], has_daemon_of_nobody: false };
         assert_eq!(value(&host, "net.ipv4.conf.wan.rp_filter").as_deref(), Some("0"));
         assert_eq!(value(&host, "net.ipv4.neigh.eth0.mcast_solicit").as_deref(), Some("3"));
         assert_eq!(value(&host, "net.ipv6.conf.all.disable_ipv6").as_deref(), Some("1"));
@@ -157,7 +163,7 @@ mod tests {
     #[test]
     fn each_line_says_why_and_stands_in_no_file() {
         let interfaces = ["eth0".to_owned()];
-        let host = Facts { is_router: false, interfaces: &interfaces, addresses: &[] };
+        let host = Facts { is_router: false, interfaces: &interfaces, addresses: &[], has_daemon_of_nobody: false };
         assert!(sysctls(&host).iter().all(|sysctl| sysctl.origin.line == 0 && !sysctl.origin.text.is_empty()));
     }
 }

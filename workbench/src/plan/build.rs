@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::baseline;
+use super::daemon;
 use super::differs::DiffersPlan;
 use super::etc_files::etc_files;
 use super::fault::{Action, FaultPlan, faults, sysctl_plan};
@@ -46,14 +47,23 @@ fn of_instance(scenario: &Scenario) -> Vec<Plan> {
         hosts: hosts.clone(),
         links: links.clone(),
         etc: etc_files(scenario),
-        memory_bytes: scenario.memory_bytes.as_ref().map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
+        memory_bytes: memory_bytes(scenario, run),
         command: command(scenario, run),
         programs: super::program::programs(scenario),
         faults: faults.clone(),
+        daemons: daemon::daemons(scenario),
         expect: expectations(scenario, run),
         differs: differs(scenario, run),
     };
     scenario.runs.iter().map(plan).collect()
+}
+
+/// What the scenario says, or enough for the files that are made: each of them, a copy of it, and as much again, because a
+/// tmpfs takes half of the memory at most (tmpfs(5)).
+fn memory_bytes(scenario: &Scenario, run: &Run) -> u64 {
+    let given = scenario.memory_bytes.as_ref().map(|memory| memory.value);
+    let files_bytes = daemon::files_bytes(scenario, run);
+    given.unwrap_or_else(|| (DEFAULT_MEMORY_BYTES + 4 * files_bytes).next_multiple_of(1 << 20))
 }
 
 fn sweep_plan(value: &SweepValue) -> SweepPlan {
@@ -89,6 +99,7 @@ fn host_plan(scenario: &Scenario, host: &Host) -> HostPlan {
         is_router: host.is_router,
         interfaces: &scenario.interfaces_of(name),
         addresses: &scenario.addresses_of(name),
+        has_daemon_of_nobody: host.daemons.iter().any(|daemon| !daemon.is_root),
     });
     sysctls.extend(host.sysctls.iter().map(|sysctl| sysctl_plan(scenario, sysctl)));
     HostPlan {
@@ -198,6 +209,7 @@ fn command(scenario: &Scenario, run: &Run) -> CommandPlan {
         argv: run.argv.clone(),
         program: run.program.as_ref().map(|name| name.value.clone()),
         env: run.env.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        files: daemon::files(scenario, &run.files),
         stdin: match &run.stdin {
             Stdin::Empty => StdinPlan::Empty,
             Stdin::Silent => StdinPlan::Silent,

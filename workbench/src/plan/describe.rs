@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::describe_daemon;
 use super::differs::DiffersPlan;
 use super::fault::{FaultPlace, FaultPlan};
 use super::model::{
@@ -26,6 +27,7 @@ impl Plan {
         section(&mut text, "Needs", self.requires.iter().map(|requirement| requirement_text(&requirement.what)));
         section(&mut text, "Links", self.links.iter().map(|it| link_text(file, it)));
         section(&mut text, "Hosts", self.hosts.iter().map(|it| host_text(file, it)));
+        section(&mut text, "Daemons", self.daemons.iter().map(|it| describe_daemon::daemon_text(file, it)));
         section(&mut text, "Faults with a cause", self.faults.iter().map(|fault| fault_text(&self.file, fault)));
         section(&mut text, "Command", std::iter::once(command_text(&self.command)));
         let memory = format!("{} MiB, in virtual time", self.memory_bytes >> 20);
@@ -137,7 +139,7 @@ fn mac_text(mac: [u8; 6]) -> String {
 }
 
 /// The line that says it, and its file where that is one that the scenario uses.
-fn place_text(file: &str, origin: &Origin) -> String {
+pub(super) fn place_text(file: &str, origin: &Origin) -> String {
     match origin.file == file {
         true => format!("(line {})", origin.line),
         false => format!("({}:{})", origin.file, origin.line),
@@ -282,6 +284,9 @@ fn command_text(command: &CommandPlan) -> String {
         StdinPlan::Text(content) => format!("is a text of {} bytes, then end of file", content.len()),
         StdinPlan::File(path) => format!("is the file {}, then end of file", shell_word(path)),
     };
+    for file in &command.files {
+        let _ = writeln!(text, "  {}", describe_daemon::file_text(file));
+    }
     let _ = writeln!(text, "  standard input {stdin}");
     match command.deadline_ns {
         Some(ns) => writeln!(text, "  ended after {} if it has not ended by itself", format_duration(ns)),
@@ -292,7 +297,7 @@ fn command_text(command: &CommandPlan) -> String {
 }
 
 /// A word as a shell would have to be given it; control characters are escaped, so that none reaches a terminal.
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     if word.contains(char::is_control) {
         return format!("$'{}'", word.escape_debug());

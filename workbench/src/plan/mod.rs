@@ -2,7 +2,9 @@
 
 mod baseline;
 mod build;
+mod daemon;
 mod describe;
+mod describe_daemon;
 mod differs;
 mod etc_files;
 mod fault;
@@ -18,6 +20,7 @@ mod tests;
 
 pub use crate::scenario::{Call, Direction, Endpoint, ExpectedResult, Family, OptionValue, Readiness, SocketKind};
 pub use build::build;
+pub use daemon::{DaemonPlan, FileContent, FilePlan, PreparePlan, Ready};
 pub use differs::{DiffersPlan, KernelRange};
 pub use fault::{Action, FaultPlace, FaultPlan, Heal};
 pub use model::{

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::daemon::{DaemonPlan, FilePlan};
 use super::differs::DiffersPlan;
 use super::fault::FaultPlan;
 use super::peer::PeerPlan;
@@ -75,6 +76,9 @@ pub struct Plan {
     /// Socket programs that take part, in the order of the scenario; the command's own among them where it is one.
     #[serde(default)]
     pub programs: Vec<ProgramPlan>,
+    /// Daemons, in the order of their start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub daemons: Vec<DaemonPlan>,
     /// Faults with a cause: those of the hosts, then those of the links.
     #[serde(default)]
     pub faults: Vec<FaultPlan>,
@@ -274,6 +278,9 @@ pub struct CommandPlan {
     pub program: Option<String>,
     /// Added to the clean environment.
     pub env: BTreeMap<String, String>,
+    /// What it finds in its working directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FilePlan>,
     /// Descriptor 0.
     pub stdin: StdinPlan,
     /// After this long the command is killed and the outcome is "nothing yet". `None`: as long as it takes.

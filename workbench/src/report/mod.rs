@@ -3,6 +3,7 @@
 pub mod compare;
 mod compare_json;
 mod compare_table;
+mod daemons;
 pub mod diagram;
 pub mod events;
 mod evidence_line;

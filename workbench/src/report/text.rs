@@ -239,7 +239,7 @@ pub(super) fn seconds(ns: i64, options: Options) -> String {
 }
 
 /// The first lines of what the command wrote.
-fn output(out: &mut String, name: &str, bytes: &[u8], options: Options) {
+pub(super) fn output(out: &mut String, name: &str, bytes: &[u8], options: Options) {
     if bytes.is_empty() {
         return;
     }

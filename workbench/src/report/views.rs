@@ -5,7 +5,7 @@ use std::io;
 use super::json::RunReport;
 use super::junit::{Case, Junit};
 use super::text::{self, Options};
-use super::{SnapshotStatus, diagram, events, listing, pcapng, sockets, trace};
+use super::{SnapshotStatus, daemons, diagram, events, listing, pcapng, sockets, trace};
 use crate::evidence::Evidence;
 use crate::timeline::Timeline;
 use crate::verdict::Verdict;
@@ -30,6 +30,11 @@ impl Run<'_> {
     /// TCP sockets as `ss -tanoi` and `netstat -antpo` print them.
     pub fn sockets(&self, options: Options) -> String {
         sockets::render(self.evidence, self.timeline, options)
+    }
+
+    /// The daemons, and what they wrote.
+    pub fn daemons(&self, options: Options) -> String {
+        daemons::render(self.evidence, self.timeline, options)
     }
 
     /// A sequence diagram of the hosts, at most 80 columns wide.

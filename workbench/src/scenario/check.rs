@@ -23,6 +23,8 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Vec<Problem>) {
     twice("program", scenario.programs.iter().map(|p| &p.name).filter(|name| !name.value.is_empty()), problems);
     twice("run", scenario.runs.iter().map(|run| &run.name).filter(|name| !name.value.is_empty()), problems);
     twice("tag", scenario.tags.iter(), problems);
+    let daemons = scenario.hosts.iter().flat_map(|host| &host.daemons);
+    twice("daemon", daemons.map(|daemon| &daemon.name), problems);
     for (index, link) in scenario.links.iter().enumerate() {
         ends(scenario, link, problems);
         same_hosts(&scenario.links[..index], link, problems);

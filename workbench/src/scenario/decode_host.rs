@@ -3,6 +3,7 @@
 use kdl::KdlNode;
 
 use super::address::{address, mac, network, prefix_or_address};
+use super::daemon;
 use super::decode_caused::{self, CAUSES, Place};
 use super::error::{Problem, quoted};
 use super::fields::{Fields, unknown_node};
@@ -11,7 +12,7 @@ use super::span::Spanned;
 use super::value::{Reading, Value};
 use super::{peer, rule};
 
-const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour", "at", "when", "after"];
+const NODES: &[&str] = &["sysctl", "drop", "reject", "route", "neighbour", "at", "when", "after", "daemon"];
 
 /// Names that mean something else where a host's name may stand.
 const RESERVED: &[&str] = &[
@@ -45,6 +46,7 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
         rules: Vec::new(),
         routes: Vec::new(),
         neighbours: Vec::new(),
+        daemons: Vec::new(),
         faults: Vec::new(),
         peers: Vec::new(),
     };
@@ -53,6 +55,7 @@ pub(super) fn host(node: &KdlNode, is_router: bool, problems: &mut Vec<Problem>)
             "sysctl" => host.sysctls.extend(sysctl(child, fields.problems())),
             "drop" | "reject" => host.rules.extend(rule::in_host(child, is_router, fields.problems())),
             "route" => host.routes.extend(route(child, fields.problems())),
+            "daemon" => host.daemons.extend(daemon::daemon(child, fields.problems())),
             "neighbour" => host.neighbours.extend(neighbour(child, fields.problems())),
             name if CAUSES.contains(&name) => {
                 host.faults.extend(decode_caused::fault(child, &Place::Host { is_router }, fields.problems()));

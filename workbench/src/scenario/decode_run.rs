@@ -3,6 +3,7 @@
 
 use kdl::KdlNode;
 
+use super::daemon;
 use super::error::{Problem, is_direction_mark, quoted};
 use super::fields::{Fields, unknown_node};
 use super::kernel_version::KernelVersion;
@@ -17,6 +18,8 @@ use super::words;
 pub(super) const DEFAULT_DEADLINE_NS: u64 = 600 * 1_000_000_000;
 
 const REMEDY: &str = "run curl in=client \"curl http://server/\"";
+
+const NODES: &[&str] = &["env", "file", "folder", "stdin", "expect", "differs"];
 
 /// Signals by name (signal(7)).
 const SIGNALS: &[&str] = &[
@@ -62,7 +65,7 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
     let program = fields.property("program", |value| value.text().map(str::to_owned));
     let argv = match &program {
         Some(program) => no_command(&mut fields, program),
-        None if has_name => command(&mut fields),
+        None if has_name => command(&mut fields, REMEDY),
         None => None,
     };
     let host = if program.is_some() {
@@ -78,6 +81,7 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
         argv: argv.unwrap_or_default(),
         program,
         env: Vec::new(),
+        files: Vec::new(),
         stdin: Stdin::default(),
         has_default_deadline: deadline.is_none(),
         deadline_ns: deadline.map_or(Some(DEFAULT_DEADLINE_NS), |deadline| deadline.value),
@@ -88,11 +92,13 @@ pub(super) fn run(node: &KdlNode, problems: &mut Vec<Problem>) -> Run {
     let mut stdin_at = None;
     for child in fields.children() {
         match child.name().value() {
-            "env" => env(child, &mut run, fields.problems()),
+            "env" => env(child, &mut run.env, fields.problems()),
+            "file" => daemon::file(child, &mut run.files, fields.problems()),
+            "folder" => daemon::folder(child, &mut run.files, fields.problems()),
             "stdin" => stdin(child, &mut run, &mut stdin_at, fields.problems()),
             "expect" => expect(child, &mut run.expect, fields.problems()),
             "differs" => differs(child, &mut run.differs, fields.problems()),
-            _ => fields.problems().push(unknown_node(child, "a run", &["env", "stdin", "expect", "differs"])),
+            _ => fields.problems().push(unknown_node(child, "a run", NODES)),
         }
     }
     check_expect(&mut fields, &run);
@@ -119,12 +125,14 @@ fn no_command(fields: &mut Fields<'_, '_>, program: &Spanned<String>) -> Option<
     Some(vec![program.value.clone()])
 }
 
-/// The command: one text that is split into words, or several arguments that are taken as they are.
-fn command(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
+/// The command of a node: one text that is split into words, or several arguments that are taken as they are. `remedy`
+/// shows how to write it.
+pub(super) fn command(fields: &mut Fields<'_, '_>, remedy: &str) -> Option<Vec<String>> {
     let values = fields.rest();
     let words = match &values[..] {
         [] => {
-            fields.problem(Problem::new("`run` lacks a command").label("missing here").help(REMEDY));
+            let message = format!("{} lacks a command", quoted(fields.node_name()));
+            fields.problem(Problem::new(message).label("missing here").help(remedy));
             return None;
         }
         [line] => fields.read(*line, command_line)?.value,
@@ -135,12 +143,12 @@ fn command(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
     };
     match words.first().map(String::as_str) {
         None | Some("") => {
-            fields.problem(Problem::new("an empty command runs nothing").at(values[0].span()).help(REMEDY));
+            fields.problem(Problem::new("an empty command runs nothing").at(values[0].span()).help(remedy));
             None
         }
         Some(first) if first.contains('=') => {
             let problem = Problem::new(format!("{} is no program", quoted(first))).at(values[0].span());
-            fields.problem(problem.help("the environment is set inside the run: `env \"NAME\" \"value\"`"));
+            fields.problem(problem.help("the environment is set inside the node: `env \"NAME\" \"value\"`"));
             None
         }
         Some(_) => Some(words),
@@ -176,7 +184,8 @@ fn deadline(value: Value<'_>) -> Reading<Option<u64>> {
     }
 }
 
-fn env(node: &KdlNode, run: &mut Run, problems: &mut Vec<Problem>) {
+/// `env NAME VALUE`.
+pub(super) fn env(node: &KdlNode, known: &mut Vec<(Spanned<String>, String)>, problems: &mut Vec<Problem>) {
     const REMEDY: &str = "env \"LANG\" \"C\"";
     let mut fields = Fields::new(node, problems);
     let name = fields.required_argument("a name", REMEDY, |value| {
@@ -190,11 +199,11 @@ fn env(node: &KdlNode, run: &mut Run, problems: &mut Vec<Problem>) {
     let has_name = !node.entries().is_empty();
     let value = if has_name { fields.required_argument("a value", REMEDY, argument) } else { None };
     if let (Some(name), Some(value)) = (name, value) {
-        if let Some((first, _)) = run.env.iter().find(|(first, _)| first.value == name.value) {
+        if let Some((first, _)) = known.iter().find(|(first, _)| first.value == name.value) {
             let problem = Problem::new(format!("{} is set twice", quoted(&name.value))).at(name.span).label("again");
             fields.problem(problem.also(first.span, "first here"));
         }
-        run.env.push((name, value.value));
+        known.push((name, value.value));
     }
     fields.finish_leaf();
 }

@@ -7,6 +7,7 @@ mod caused;
 mod check;
 mod check_caused;
 mod combine;
+mod daemon;
 mod decode;
 mod decode_caused;
 mod decode_host;
@@ -44,6 +45,7 @@ mod words;
 pub use address::{Family, Prefix};
 pub use cause::{Cause, SocketState};
 pub use caused::{CausedFault, FaultAction, Heal};
+pub use daemon::{Daemon, File, FileContent, Prepare, Ready};
 pub use error::Diagnostics;
 pub use fault::{
     Chance, Distribution, Hook, LossModel, Netem, PortRange, Protocol, Rate, RejectWith, RuleAction, RuleMatch, Slot,

@@ -9,6 +9,7 @@ use miette::SourceSpan;
 
 use super::address::{Family, Prefix};
 use super::caused::CausedFault;
+use super::daemon::{Daemon, File};
 use super::fault::{Hook, Netem, PortRange, Protocol, RuleAction, RuleMatch, TcpFlagsMatch, Which};
 use super::name_service::{ExtraName, Resolver};
 use super::peer::Peer;
@@ -84,6 +85,8 @@ pub struct Host {
     pub routes: Vec<Route>,
     /// Its pinned neighbours, in order.
     pub neighbours: Vec<Neighbour>,
+    /// Its daemons, in the order of their start.
+    pub daemons: Vec<Daemon>,
     /// Faults with a cause, in order.
     pub faults: Vec<CausedFault>,
     /// Its peers, in order.
@@ -303,6 +306,8 @@ pub struct Run {
     pub program: Option<Spanned<String>>,
     /// Added to the environment.
     pub env: Vec<(Spanned<String>, String)>,
+    /// What it finds in its working directory.
+    pub files: Vec<File>,
     /// Standard input.
     pub stdin: Stdin,
     /// When it is ended, if it has not ended itself. `None`: never.

@@ -14,6 +14,7 @@ pub mod ptrace;
 pub mod random;
 pub mod readiness;
 pub mod seccomp;
+pub mod session;
 pub mod shared_pages;
 pub mod tcp_queue;
 pub mod times;

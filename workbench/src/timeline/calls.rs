@@ -8,13 +8,13 @@ use super::flight::{Content, Flight};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed, anchor_of_return};
-use super::packets::answer_arrived_ns;
+use super::packet_facts::answer_arrived_ns;
 use super::programs::Programs;
 use super::render::Renderer;
 use super::retries::Retries;
 use super::sockets::{How, Outcome, Sockets};
 use super::waits::Waits;
-use crate::evidence::{Call, Evidence, SocketAddress};
+use crate::evidence::{Call, Ending, Evidence, SocketAddress};
 use crate::kernel_model::Neighbours;
 
 /// What the events of calls are made from.
@@ -141,8 +141,8 @@ impl Calls<'_> {
         }
     }
 
-    /// A connection whose descriptor was let go when the last wait for it had run out; or that is waited for again, which
-    /// the run's end cut short.
+    /// A connection whose descriptor was let go when the last wait for it had run out; or that the
+    /// deadline found it waiting for again.
     fn gave_up(&self, number: usize, is_claim: bool) -> Option<Placed> {
         let connection = &self.sockets.connections[number];
         let call = &self.evidence.calls[connection.call];
@@ -157,7 +157,8 @@ impl Calls<'_> {
             return None;
         }
         let label = self.flows.label(number);
-        let goes_on = self.waits.goes_on(call.tid, connection.object);
+        let is_kept = connection.released.is_none_or(|(t_ns, _)| t_ns >= self.evidence.end.t_ns);
+        let goes_on = is_kept && self.evidence.end.how == Ending::Deadline;
         let text = match begun_ns {
             Some(_) => format!("gave up on connect to {label}"),
             // A beat at which a program looks at something else is no news.

@@ -54,7 +54,7 @@ struct Run {
 struct Phase {
     number: u32,
     last_ns: Option<i64>,
-    /// Length of the silence that began this phase, until the data that ended it is told.
+    /// Length of the silence that began this phase.
     silence_ns: Option<i64>,
     /// Data since this phase began.
     bytes: u64,

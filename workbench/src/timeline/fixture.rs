@@ -290,16 +290,10 @@ fn plan(argv: Vec<String>) -> Plan {
         drops: Vec::new(),
         is_down: false,
     };
-    let link = LinkPlan {
-        name: "client-server".into(),
-        ends: [end("client", 1), end("server", 2)],
-        mtu: 1500,
-        delay_ns: 0,
-        is_cut: false,
-        origin: Origin::default(),
-    };
+    let link = link([end("client", 1), end("server", 2)]);
     Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".into(),
@@ -321,6 +315,7 @@ fn plan(argv: Vec<String>) -> Plan {
             env: BTreeMap::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            files: Vec::new(),
             has_default_deadline: false,
             is_horizon: false,
             origin: Origin::default(),
@@ -328,6 +323,10 @@ fn plan(argv: Vec<String>) -> Plan {
         expect: Expectations::default(),
         differs: Vec::new(),
     }
+}
+
+fn link(ends: [LinkEnd; 2]) -> LinkPlan {
+    LinkPlan { name: "client-server".into(), ends, mtu: 1500, delay_ns: 0, is_cut: false, origin: Origin::default() }
 }
 
 fn drop_rule() -> RulePlan {

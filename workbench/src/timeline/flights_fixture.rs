@@ -33,6 +33,7 @@ pub fn routed() -> Evidence {
 fn plan(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Plan {
     Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "hand-made".to_owned(),
@@ -54,6 +55,7 @@ fn plan(hosts: Vec<HostPlan>, links: Vec<LinkPlan>) -> Plan {
             env: Default::default(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            files: Vec::new(),
             has_default_deadline: false,
             is_horizon: false,
             origin: Origin::default(),

@@ -31,6 +31,7 @@ mod index;
 mod names;
 pub mod objects;
 mod order;
+mod packet_facts;
 mod packets;
 mod phases;
 mod probes;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::escape::escape;
 use super::flight::Fate;
 use crate::evidence::Evidence;
-use crate::plan::{Plan, RuleAction, RulePlan};
+use crate::plan::{Action, Plan, RuleAction, RulePlan};
 
 /// Everything that has a name in one run.
 pub struct Names<'a> {
@@ -127,7 +127,12 @@ fn ends(plan: &Plan) -> impl Iterator<Item = AddressOfPlan<'_>> {
 
 fn rules(plan: &Plan) -> impl Iterator<Item = &RulePlan> {
     let of_hosts = plan.hosts.iter().flat_map(|host| &host.rules);
-    of_hosts.chain(plan.links.iter().flat_map(|link| &link.ends).flat_map(|end| &end.drops))
+    let of_links = plan.links.iter().flat_map(|link| &link.ends).flat_map(|end| &end.drops);
+    let of_faults = plan.faults.iter().flat_map(|fault| &fault.actions).filter_map(|action| match action {
+        Action::Rule(rule) | Action::Drop { rule, .. } => Some(rule),
+        _ => None,
+    });
+    of_hosts.chain(of_links).chain(of_faults)
 }
 
 /// The host's name alone where that is enough; `server/v6` where it has both families, `server/eth1` where several

@@ -12,6 +12,7 @@ use super::flight::{Content, Dns, Fate, Flight, TcpSegment};
 use super::flows::Flows;
 use super::names::Names;
 use super::order::{Cause, Placed};
+use super::packet_facts::{is_housekeeping, is_to_a_group};
 use super::probes::{Probe, Probes};
 use super::retries::Retries;
 use super::sockets::Sockets;
@@ -37,6 +38,8 @@ struct Seen<'a> {
     sent: BTreeMap<(&'a str, usize, bool, u32), i64>,
     /// RTOs of a flow's SYN that expired, by link.
     expired: BTreeMap<(&'a str, usize), u32>,
+    /// When a retransmission timer sent something again last, by link, flow and direction.
+    fired: BTreeMap<(&'a str, usize, bool), i64>,
     /// First SYN of a flow and the arrival of its answer.
     handshakes: BTreeMap<usize, (i64, Option<i64>)>,
     /// Directions of flows in which a reset arrived, by link.
@@ -62,6 +65,9 @@ struct Again {
     /// Since the last sending.
     wait: Wait,
 }
+
+/// Half of the smallest RTO (TCP_RTO_MIN, include/net/tcp.h).
+const BEHIND_NS: i64 = 100_000_000;
 
 impl<'a> Packets<'a> {
     pub(super) fn events(&self) -> Vec<Placed> {
@@ -136,7 +142,7 @@ impl<'a> Packets<'a> {
             return Some(self.probe(index, &probe, (flow, to_server), is_claim));
         }
         let gap_ns = before.map(|before| flight.t_ns() - before).filter(|_| flight.retransmission > 0);
-        let again = gap_ns.map(|gap_ns| self.again(seen, flow, segment, flight, gap_ns));
+        let again = gap_ns.map(|gap_ns| self.again(seen, (flow, to_server), segment, flight, gap_ns));
         let name = match &again {
             _ if has(RST) => "RST",
             _ if has(SYN | ACK) => "SYN-ACK",
@@ -179,7 +185,14 @@ impl<'a> Packets<'a> {
     }
 
     /// Why a segment was sent again, as far as the time since its last sending tells.
-    fn again(&self, seen: &mut Seen<'a>, flow: usize, segment: &TcpSegment, flight: &'a Flight, gap_ns: i64) -> Again {
+    fn again(
+        &self,
+        seen: &mut Seen<'a>,
+        (flow, to_server): (usize, bool),
+        segment: &TcpSegment,
+        flight: &'a Flight,
+        gap_ns: i64,
+    ) -> Again {
         let retries = Retries::of(self.evidence, &flight.from);
         let tick_ns = self.evidence.machine.tick_ns;
         let rto = |armed_ns| Some(Timer { name: "RTO".into(), class: TimerClass::Wheel, armed_ns });
@@ -203,7 +216,14 @@ impl<'a> Packets<'a> {
             let latest_ns = armed_ns + armed_ns / 8 + tick_ns;
             gap_ns.unsigned_abs() <= latest_ns
         });
-        Again { is_by_timer: armed_ns.is_some(), wait: Wait { gap_ns, timer: explained.and_then(rto) } }
+        // A socket has one such timer: what is sent again right behind was asked for by the answer to what it sent.
+        let key = (flight.link.as_str(), flow, to_server);
+        let is_behind = seen.fired.get(&key).is_some_and(|fired_ns| flight.t_ns() - fired_ns < BEHIND_NS);
+        let is_by_timer = armed_ns.is_some() && !is_behind;
+        if is_by_timer {
+            seen.fired.insert(key, flight.t_ns());
+        }
+        Again { is_by_timer, wait: Wait { gap_ns, timer: explained.filter(|_| is_by_timer).and_then(rto) } }
     }
 
     /// Anything but TCP and plain datagrams.
@@ -338,17 +358,6 @@ pub(super) fn is_copy(flight: &Flight) -> bool {
     flight.sent_ns.is_none() && flight.link != "lo"
 }
 
-/// When the packet arrived that ended a connect on this flow: SYN-ACK, RST, or an ICMP error about it.
-pub(super) fn answer_arrived_ns(flights: &[Flight], flows: &Flows, flow: usize, before_ns: i64) -> Option<i64> {
-    let is_answer = |flight: &&Flight| match &flight.content {
-        Content::Tcp(segment) => segment.flags & (SYN | RST) != 0 && flows.of(flight) == Some((flow, false)),
-        Content::Icmp { .. } => true,
-        _ => false,
-    };
-    let about = flows.about(flow).iter().map(|index| &flights[*index]);
-    about.filter(is_answer).filter_map(|f| f.arrived_ns).filter(|arrived| *arrived <= before_ns).max()
-}
-
 fn note_handshake(seen: &mut Seen<'_>, flow: usize, segment: &TcpSegment, flight: &Flight) {
     match segment.flags & (SYN | ACK) {
         SYN => {
@@ -385,13 +394,4 @@ fn pass_on(seen: &mut Seen<'_>, flight: &Flight) -> bool {
         seen.passing.insert(key(&flight.to));
     }
     is_passed_on
-}
-
-/// What IPv6 says on a link all by itself.
-fn is_housekeeping(kind: &str) -> bool {
-    ["router solicitation", "router advertisement", "multicast listener"].iter().any(|word| kind.contains(word))
-}
-
-fn is_to_a_group(flight: &Flight) -> bool {
-    flight.addresses.is_some_and(|(_, to)| to.is_multicast())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Timer, TimerClass, Wait};
 use super::objects::{Kind, ObjectId, Objects};
-use crate::evidence::{Call, Ending, Evidence, Signal};
+use crate::evidence::{Call, Ending, Evidence, Signal, StepRecord};
 use crate::plan::Call as Step;
 
 /// A wait that ran out.
@@ -48,8 +48,6 @@ enum Came {
 pub(super) struct Waits<'a> {
     evidence: &'a Evidence,
     by_thread: BTreeMap<u32, Vec<Waited>>,
-    /// What a thread was waiting for when the run ended.
-    going_on: BTreeMap<u32, Vec<ObjectId>>,
 }
 
 /// Waits that ran out one after another, with nothing in between that was waited for.
@@ -76,11 +74,7 @@ impl Waited {
 impl<'a> Waits<'a> {
     pub(super) fn new(evidence: &'a Evidence, objects: &Objects) -> Self {
         let mut by_thread: BTreeMap<u32, Vec<Waited>> = BTreeMap::new();
-        let mut going_on = BTreeMap::new();
         for (index, call) in evidence.calls.iter().enumerate() {
-            if call.exit_ns.is_none() {
-                going_on.insert(call.tid, objects.waited_for(index));
-            }
             if let (Some(until_ns), true) = (call.exit_ns, is_wait(evidence, objects, index)) {
                 let came = match expired(evidence, objects, index, until_ns) {
                     Some(expired) => Came::Out(expired),
@@ -90,7 +84,7 @@ impl<'a> Waits<'a> {
                 by_thread.entry(call.tid).or_default().push(Waited { call: index, until_ns, came });
             }
         }
-        Self { evidence, by_thread, going_on }
+        Self { evidence, by_thread }
     }
 
     /// The waits of thread `tid` that ran out last before `t_ns`, if the last thing it waited for ran out.
@@ -107,11 +101,6 @@ impl<'a> Waits<'a> {
             found.whole_ns = found.whole_ns.zip(earlier.whole_ns()).map(|(sum, ns)| sum + ns);
         }
         Some(found)
-    }
-
-    /// Whether thread `tid` was still waiting for this when the run ended.
-    pub(super) fn goes_on(&self, tid: u32, object: ObjectId) -> bool {
-        self.going_on.get(&tid).is_some_and(|objects| objects.contains(&object))
     }
 
     /// Whether the call at this index was a wait, and if so, what ran out in it.
@@ -135,17 +124,21 @@ impl<'a> Waits<'a> {
     }
 }
 
-/// When the command, a socket program, last went on with something that came from elsewhere, or began what it did last:
-/// what others do from there on races with its end. What it waits for may be no call (a step of another, a state).
+/// When the command, a socket program, last went on with something that came from elsewhere: what others do from there on
+/// races with its end. What it waits for may be no call (a step of another, a state).
 fn last_step_ns(evidence: &Evidence) -> Option<i64> {
+    /// A send that took this long had waited for room.
+    const BLOCKED_NS: i64 = 30_000_000;
     let program = evidence.plan.command.program.as_ref()?;
     let steps = &evidence.plan.programs.iter().find(|known| known.name == *program)?.steps;
-    let last = evidence.steps.iter().rev().find(|record| record.program == *program)?;
-    let has_waited = matches!(
-        steps.get(last.index)?.call,
-        Step::Wait { .. } | Step::Accept { .. } | Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }
-    );
-    Some(if has_waited { last.done_ns.unwrap_or(evidence.end.t_ns) } else { last.began_ns })
+    let looked = |record: &&StepRecord| match steps.get(record.index).map(|step| &step.call) {
+        Some(Step::Wait { .. } | Step::Sleep { .. } | Step::Accept { .. } | Step::Connect { .. }) => true,
+        Some(Step::Receive { .. } | Step::Drain { .. } | Step::Poll { .. }) => true,
+        _ => record.done_ns.is_none_or(|done_ns| done_ns - record.began_ns >= BLOCKED_NS),
+    };
+    let mut own = evidence.steps.iter().filter(|record| record.program == *program);
+    let last = own.rfind(looked)?;
+    Some(last.done_ns.unwrap_or(evidence.end.t_ns))
 }
 
 impl Expired {

@@ -17,6 +17,7 @@ pub fn origin(line: usize) -> Origin {
 pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
     let mut plan = Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "by-hand".to_owned(),
@@ -36,6 +37,7 @@ pub fn network(hosts: &[&str], links: &[(&str, &str)]) -> Plan {
             host: hosts[0].to_owned(),
             argv: vec!["true".to_owned()],
             env: BTreeMap::new(),
+            files: Vec::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
             has_default_deadline: true,

@@ -167,7 +167,7 @@ impl Conclude<'_> {
             TextView::Timeline => timeline(),
             // The only view that does not begin with which run it is of: it is strace's format.
             TextView::Calls => format!("{}\n{}", text::headline(run.evidence, run.timeline, options), run.calls()),
-            TextView::Diagram | TextView::Sockets => match view((*chosen).into(), run, options) {
+            TextView::Diagram | TextView::Sockets | TextView::Daemons => match view((*chosen).into(), run, options) {
                 Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
                 Err(error) => format!("{error}\n"),
             },

@@ -1,11 +1,12 @@
 //! From an engine's outcome to what was seen, or to why there is nothing to see and whose fault that is. Prints nothing.
 
-use crate::agent::{Outcome, Refused, Unsupported};
+use crate::agent::{NotReady, Outcome, Refused, Unsupported};
 use crate::engine::EngineError;
 use crate::evidence::{Ending, Evidence};
 use crate::exit_code;
 use crate::plan::Origin;
 use crate::report::Status;
+use crate::timeline::escape;
 
 /// Why a run gave nothing to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub fn seen(outcome: Result<Outcome, EngineError>) -> Result<Box<Evidence>, NotR
             let code = if refused.is_scenario_fault { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT };
             Err(error(refusal(&refused), code))
         }
+        Ok(Outcome::NotReady(not_ready)) => {
+            let code = if not_ready.is_scenario_fault { exit_code::WRONG_INPUT } else { exit_code::ENVIRONMENT };
+            Err(error(daemon_failure(&not_ready), code))
+        }
         Ok(Outcome::Broken(why)) => Err(error(why, exit_code::ENVIRONMENT)),
         Err(why) => Err(error(why.to_string(), exit_code::ENVIRONMENT)),
     }
@@ -67,6 +72,16 @@ fn refusal(refused: &Refused) -> String {
         _ => "",
     };
     format!("the kernel refuses `{asked}` in {at}: {kernel}{remedy}{}", place(origin))
+}
+
+/// A daemon's own words are data: nothing in them may steer a terminal.
+fn daemon_failure(not_ready: &NotReady) -> String {
+    let NotReady { what, happened, output, origin, .. } = not_ready;
+    let mut text = format!("{what} {happened}");
+    for line in output {
+        text.push_str(&format!("\n  | {}", escape(line)));
+    }
+    text + &place(origin)
 }
 
 /// ` (scenarios/x.kdl:3:5: sysctl "…" 0)`.

@@ -27,6 +27,7 @@ impl Random {
 fn plan(argv: Vec<String>) -> Plan {
     Plan {
         programs: Vec::new(),
+        daemons: Vec::new(),
         faults: Vec::new(),
         format_version: PLAN_FORMAT_VERSION,
         scenario: "syn-retries-0".to_owned(),
@@ -48,6 +49,7 @@ fn plan(argv: Vec<String>) -> Plan {
             env: BTreeMap::new(),
             stdin: StdinPlan::Empty,
             deadline_ns: None,
+            files: Vec::new(),
             has_default_deadline: false,
             is_horizon: false,
             origin: Origin::default(),
