@@ -114,8 +114,8 @@ impl Programs {
         }
     }
 
-    /// Lets those go on whose socket state has come, as the samples so far tell. A connection that was gone before any of them saw
-    /// it has been all the same.
+    /// Lets those go on whose socket state has come, as the samples so far tell. A connection that was gone before any
+    /// of them saw it has been all the same.
     pub fn turn(&mut self, samples: &[SocketSample], destroyed: &[DestroyedSocket]) {
         // That it rang is all there is to know.
         let _ = self.bell.read();

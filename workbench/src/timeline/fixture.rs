@@ -188,8 +188,10 @@ impl Fixture {
     pub fn segment(&mut self, us: i64, ends: (&str, u16, &str, u16), flags: &str, payload_len: u32) -> &mut Self {
         let (from, sport, to, dport) = ends;
         let bits = [('F', 1), ('S', 2), ('R', 4), ('P', 8), ('A', 16)];
-        let flags = bits.iter().filter(|(letter, _)| flags.contains(*letter)).map(|(_, bit)| *bit).sum();
-        let segment = TcpSegment { sport, dport, seq: 0, ack: 0, flags, window: 64_240, payload_len };
+        let flags: u8 = bits.iter().filter(|(letter, _)| flags.contains(*letter)).map(|(_, bit)| *bit).sum();
+        // The SYN has taken 0.
+        let seq = u32::from(flags & 2 == 0);
+        let segment = TcpSegment { sport, dport, seq, ack: 0, flags, window: 64_240, payload_len };
         self.flight(us, from, to, Content::Tcp(segment))
     }
 

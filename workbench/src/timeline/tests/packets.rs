@@ -277,3 +277,40 @@ fn a_peers_fin_is_a_claim_if_the_program_read_to_the_end_and_chance_if_it_closed
     };
     assert_eq!((fins(&[100, 0]), fins(&[100])), (1, 0));
 }
+
+/// A probe's sequence number is the last one that the peer has had; whether its window was shut says what is asked.
+#[test]
+fn probes_are_told_from_acknowledgments_and_by_what_they_ask() {
+    let story = |window: u16| {
+        let mut run = established();
+        run.segment(160, TO_SERVER, "A", 0).but(|f| seq(f, 1));
+        run.segment(200, TO_SERVER, "PA", 100).but(|f| seq(f, 1));
+        run.segment(210, TO_CLIENT, "A", 0).but(|f| {
+            seq(f, 1);
+            if let Content::Tcp(segment) = &mut f.content {
+                segment.window = window;
+            }
+        });
+        run.segment(212_210, TO_SERVER, "A", 0).but(|f| seq(f, 100)).dropped();
+        claims(run.end(300_000, Ending::Exit(0)))
+    };
+    assert!(story(512).contains(&format!("client -> server | keepalive probe 1 to server:80{DROPPED}")));
+    let shut = story(0);
+    assert!(
+        shut.contains(&format!("client -> server | window probe 1 to server:80{DROPPED} | persist 200 ms")),
+        "{shut:#?}"
+    );
+}
+
+/// A peer that answers is asked for as long as it does: that it goes on is no news.
+#[test]
+fn answered_probes_are_told_five_times() {
+    let mut run = established();
+    run.segment(160, TO_SERVER, "A", 0).but(|f| seq(f, 1));
+    for nth in 1..=20 {
+        run.segment(nth * 1_000_000, TO_SERVER, "A", 0).but(|f| seq(f, 0));
+        run.segment(nth * 1_000_000 + 20, TO_CLIENT, "A", 0).but(|f| seq(f, 1));
+    }
+    let story = claims(run.end(30_000_000, Ending::Exit(0)));
+    assert_eq!(story.iter().filter(|line| line.contains("keepalive probe")).count(), 5, "{story:#?}");
+}
