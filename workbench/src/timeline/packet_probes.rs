@@ -1,5 +1,6 @@
 //! How a probe is told, with the timer that sent it. Which segments are probes is found in `probes`.
 
+use super::bounds::options;
 use super::event::{Timer, TimerClass, Wait};
 use super::order::Placed;
 use super::packets::Packets;
@@ -23,18 +24,15 @@ impl Packets<'_> {
             true => of_window.filter(is_near).map(persist),
             false => self.keepalive(flow, &self.flights[index].from, probe),
         };
-        let name = if probe.is_of_window { "window probe" } else { "keepalive probe" };
         let direction = if to_server { "to" } else { "from" };
-        let text = format!("{name} {} {direction} {}", probe.nth, self.flows.get(flow).label);
+        let text = format!("{} {direction} {}", probe.words(), self.flows.get(flow).label);
         let wait = Wait { gap_ns: probe.gap_ns, timer };
         self.single(index, text, Some(wait), is_claim && !probe.is_more_of_it)
     }
 
     /// The timer that sent a probe.
     fn keepalive(&self, flow: usize, host: &str, probe: &Probe) -> Option<Timer> {
-        let mut connections = self.sockets.connections.iter().enumerate();
-        let of_flow = connections.find(|(number, _)| self.flows.of_connection(*number) == Some(flow));
-        let options = of_flow.map(|(_, connection)| &self.objects.get(connection.object).options);
+        let options = options(self.sockets, self.flows, self.objects, flow);
         let retries = Retries::of(self.evidence, host);
         retries.keepalive(options, probe.nth, probe.gap_ns)
     }

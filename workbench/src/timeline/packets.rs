@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bounds::options;
 use super::calls::{is_neighbour_question, neighbour_wait_ns};
 use super::data::Data;
 use super::event::{Event, EventKind, EvidenceRef, Timer, TimerClass, Wait};
