@@ -25,6 +25,9 @@ with which tool and on which kernel is taken from those snapshots. What has chan
 /// A table's cell is shortened to so many causes.
 const CAUSES_IN_A_CELL: usize = 2;
 
+/// So many snapshots of a scenario are linked to in a cell; the row's section has them all.
+const SNAPSHOTS_IN_A_CELL: usize = 4;
+
 /// Programs that a run may need and is not about.
 const HELPERS: &[&str] = &["sh", "bash", "sleep", "head"];
 
@@ -43,6 +46,8 @@ struct Now {
     lines: Vec<String>,
     /// What ended them, without repetitions.
     causes: Vec<String>,
+    /// For the table: scenarios with their snapshots.
+    links: Vec<String>,
 }
 
 /// Makes the page.
@@ -55,10 +60,12 @@ pub fn make(parts: &[Part]) -> Result<Page, Failed> {
             let _ = writeln!(page.text, "\nFrom the document `{document}`{system}.");
         }
         let mut sections = String::new();
-        page.text.push_str("\n| case | ended by |\n|---|---|\n");
+        page.text.push_str("\n| case | then | now ended by | scenario: snapshots |\n|---|---|---|---|\n");
         for row in &part.rows {
             let now = now(row, &mut page)?;
-            let _ = writeln!(page.text, "| [{}](#{}) | {} |", cell(&row.case), row.id, cell(&summary(&now.causes)));
+            let (case, then) = (cell(&row.case), cell(row.then.as_deref().unwrap_or("–")));
+            let (causes, links) = (cell(&summary(&now.causes)), now.links.join("; "));
+            let _ = writeln!(page.text, "| [{case}](#{}) | {then} | {causes} | {links} |", row.id);
             section(&mut sections, part, row, &now);
         }
         page.text.push_str(&sections);
@@ -115,7 +122,10 @@ fn now(row: &Row, page: &mut Page) -> Result<Now, Failed> {
     let mut now = Now::default();
     for shown in &row.shown {
         match shown {
-            Shown::Test(name) => now.lines.push(format!("held by the test `{name}`")),
+            Shown::Test(name) => {
+                now.lines.push(format!("held by the test `{name}`"));
+                now.links.push(format!("test `{name}`"));
+            }
             Shown::Scenario { name, run } => scenario(row, name, run.as_deref(), page, &mut now)?,
         }
     }
@@ -134,7 +144,7 @@ fn scenario(row: &Row, name: &str, run: Option<&str>, page: &mut Page, now: &mut
     let store = Store::for_scenario(&file)?;
     let plans = workbench::plan::build(&parse(&SourceFile::read(&file)?)?);
     let is_meant = |called: &str, template: Option<&str>| run.is_none_or(|run| run == called || Some(run) == template);
-    let mut runs = 0;
+    let (mut runs, mut snapshots) = (0, Vec::new());
     for plan in plans.iter().filter(|plan| is_meant(&plan.run, plan.template.as_deref())) {
         runs += 1;
         page.used.insert(format!("{name} / {}", plan.run));
@@ -147,6 +157,7 @@ fn scenario(row: &Row, name: &str, run: Option<&str>, page: &mut Page, now: &mut
                 "[{name}](../scenarios/{name}.kdl), [{snapshot_name}](../snapshots/{name}/{snapshot_name}.snap)"
             );
             now.lines.push(format!("{links}: {}", text(&told(&snapshot))));
+            snapshots.push(format!("[{snapshot_name}](../snapshots/{name}/{snapshot_name}.snap)"));
             let cause =
                 snapshot.claims.ended_by.as_ref().map_or("nothing that is known".to_owned(), ToString::to_string);
             if !now.causes.contains(&cause) {
@@ -154,6 +165,9 @@ fn scenario(row: &Row, name: &str, run: Option<&str>, page: &mut Page, now: &mut
             }
         }
     }
+    let more = if snapshots.len() > SNAPSHOTS_IN_A_CELL { ", …" } else { "" };
+    snapshots.truncate(SNAPSHOTS_IN_A_CELL);
+    now.links.push(format!("[{name}](../scenarios/{name}.kdl): {}{more}", snapshots.join(", ")));
     if runs == 0 {
         page.missing.push(format!("{}: {name} has no run {}", row.id, run.unwrap_or("at all")));
     }

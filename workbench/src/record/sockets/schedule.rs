@@ -226,7 +226,7 @@ mod tests {
         schedule.note(SampleReason::Packet);
         assert_eq!(schedule.next_ns(), Some(256_002 * MS));
         schedule.hurry(false);
-        assert_eq!(schedule.next_ns(), Some(257_001 * MS + 4));
+        assert_eq!(schedule.next_ns(), Some(257_001 * MS + 3_906));
     }
 
     #[test]

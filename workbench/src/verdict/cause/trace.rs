@@ -15,7 +15,7 @@ use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 
 /// A wait shorter than this that ran out is how a program is written (a runtime's scheduler, a spin with pauses), unless
 /// there is nothing else.
-const NOTABLE_NS: i64 = 20_000_000;
+const NOTABLE_NS: i64 = 25_000_000;
 
 /// How long after one thread's news another thread may act on it.
 const HANDED_ON_NS: i64 = 50_000_000;
@@ -131,9 +131,13 @@ fn is_kill(call: &Call, pid: u32, name: &str) -> bool {
 pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option<EndedBy> {
     let mut weak: Option<&Happening> = None;
     for happening in case.until(t_ns).iter().rev().filter(|h| h.pid == pid) {
-        if let What::RanOut(_) = happening.what
+        if let What::RanOut(ran_out) = &happening.what
             && happening.t_ns - happening.since_ns < NOTABLE_NS
         {
+            if ran_out.armed_for_ns == 0 {
+                // It was no wait.
+                continue;
+            }
             weak = weak.or(Some(happening));
             continue;
         }

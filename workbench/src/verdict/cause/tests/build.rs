@@ -197,7 +197,7 @@ impl Fixture {
     }
 }
 
-fn numbered(flight: &mut Flight, seq: u32) {
+pub fn numbered(flight: &mut Flight, seq: u32) {
     if let Content::Tcp(segment) = &mut flight.content {
         segment.seq = seq;
     }

@@ -1,6 +1,6 @@
 //! The kernel gave up a connection that was there: with the timer that samples show, and without any samples.
 
-use super::build::{BACK, judged, line, said};
+use super::build::{BACK, judged, line, numbered, said};
 use crate::evidence::{Arg, TcpState, TimerKind};
 use crate::timeline::fixture::{Fixture, error, ip, symbol, value};
 use crate::timeline::{Content, EvidenceRef, QuotedFlow};
@@ -66,7 +66,7 @@ fn keepalive_probes_that_had_no_answer_are_keepalive() {
     run.connected(100, 5).option(300, 5, "SO_KEEPALIVE", 1);
     run.receive((400, 4_060_000), 5, error("ETIMEDOUT")).exit(4_061_000);
     run.sample(500, TcpState::Established, TimerKind::Keepalive, 3_000);
-    run.segment(3_010_000, ("client", 40_404, "server", 80), "A", 0);
+    run.segment(3_010_000, ("client", 40_404, "server", 80), "A", 0).but(|flight| numbered(flight, 0));
     let found = judged(&run);
     assert_eq!(line(&found), "kernel client: keepalive, 0 + 4000 ms, Certain");
     assert!(found.words.contains("1 keepalive probe had no answer"), "{}", found.words);
