@@ -85,6 +85,18 @@ const TOOLS: &[Tool] = &[
         },
     },
     Tool {
+        programs: &["mariadbd"],
+        version_flag: "--version",
+        need: Need::SomeScenarios,
+        needed_for: "scenarios that run a database",
+        packages: Packages {
+            debian: "mariadb-server-core",
+            fedora: "mariadb-server",
+            arch: "mariadb",
+            alpine: "mariadb",
+        },
+    },
+    Tool {
         programs: &["rsync"],
         version_flag: "--version",
         need: Need::SomeScenarios,

@@ -17,6 +17,9 @@ use crate::verdict::{Confidence, EndedBy, Mechanism, Party};
 /// there is nothing else.
 const NOTABLE_NS: i64 = 25_000_000;
 
+/// What was armed for less gave the processor away and waited for nothing.
+const NO_WAIT_NS: u64 = 100_000;
+
 /// How long after one thread's news another thread may act on it.
 const HANDED_ON_NS: i64 = 50_000_000;
 
@@ -134,8 +137,7 @@ pub fn before(case: &Case<'_>, pid: u32, t_ns: i64, trail: &mut Trail) -> Option
         if let What::RanOut(ran_out) = &happening.what
             && happening.t_ns - happening.since_ns < NOTABLE_NS
         {
-            if ran_out.armed_for_ns == 0 {
-                // It was no wait.
+            if ran_out.armed_for_ns < NO_WAIT_NS {
                 continue;
             }
             weak = weak.or(Some(happening));
