@@ -120,7 +120,9 @@ fn in_order(text: &str, events: &[Event]) -> Result<(), String> {
 
 /// The picture numbers its events: each claim is there once.
 fn once(picture: &str, events: &[Event]) -> Result<(), String> {
-    for (index, event) in events.iter().enumerate().filter(|(_, event)| event.is_claim && event.kind != EventKind::State) {
+    for (index, event) in
+        events.iter().enumerate().filter(|(_, event)| event.is_claim && event.kind != EventKind::State)
+    {
         let count = picture.matches(&format!("id=\"event-{index}\"")).count();
         if count != 1 {
             return Err(format!("{count} times: {}", event.text));

@@ -66,7 +66,7 @@ impl<'a> Probes<'a> {
         if segment.flags & RST == 0 {
             own.window = Some(segment.window);
         }
-        let is_bare = segment.flags & (SYN | FIN | RST | ACK) == ACK && segment.payload_len <= 1;
+        let is_bare = segment.flags & (SYN | FIN | RST | ACK) == ACK && segment.payload_len == 0;
         if is_bare && own.next == Some(segment.seq.wrapping_add(1)) {
             own.count += 1;
             own.arrived += u32::from(flight.fate == Fate::Arrived);

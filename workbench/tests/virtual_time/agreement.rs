@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use workbench::evidence::Evidence;
@@ -16,10 +16,17 @@ pub fn trials() -> Vec<Trial> {
     vec![virtual_trial("virtual_every_quick_scenario_agrees_with_the_host_event_by_event", engines_agree)]
 }
 
-/// The names of what is in a folder, in order.
-fn names(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+/// The folders of runs that left evidence, below a folder, in order.
+fn kept(root: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        open.extend(fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()));
+        if folder.join("evidence.json").is_file() {
+            found.extend(folder.strip_prefix(root).ok().map(Path::to_owned));
+        }
+    }
+    found
 }
 
 fn engines_agree() -> Result<Completion, Failed> {
@@ -31,17 +38,15 @@ fn engines_agree() -> Result<Completion, Failed> {
     workbench().arg("run").args(quick).arg(host.path()).output()?;
     virtual_engine()?.args(quick).arg(guest.path()).output()?;
     let (mut compared, mut differences, mut unsure) = (0, Vec::new(), Vec::new());
-    for scenario in names(host.path()) {
-        for run in names(&host.path().join(&scenario)) {
-            let at = |root: &Path| root.join(&scenario).join(&run).join("evidence.json");
-            match compare(&read(&at(host.path()))?, &read(&at(guest.path()))?) {
-                (Outcome::Agrees, _) => {}
-                (Outcome::Differs, diff) => differences.push(format!("{scenario}/{run}:\n{diff}")),
-                // The machine's doing, not the engines'.
-                (_, diff) => unsure.push(format!("{scenario}/{run}:\n{diff}")),
-            }
-            compared += 1;
+    for run in kept(host.path()) {
+        let at = |root: &Path| root.join(&run).join("evidence.json");
+        match compare(&read(&at(host.path()))?, &read(&at(guest.path()))?) {
+            (Outcome::Agrees, _) => {}
+            (Outcome::Differs, diff) => differences.push(format!("{}:\n{diff}", run.display())),
+            // The machine's doing, not the engines'.
+            (_, diff) => unsure.push(format!("{}:\n{diff}", run.display())),
         }
+        compared += 1;
     }
     if compared < 15 || !differences.is_empty() {
         return Err(format!("{compared} runs compared\n{}", differences.join("\n")).into());

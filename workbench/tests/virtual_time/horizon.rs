@@ -24,7 +24,7 @@ fn thirty_days() -> Result<Completion, Failed> {
         "--format",
         "json",
         "scenarios/beyond/never.kdl",
-        "scenarios/tools/mysql-silent.kdl",
+        "scenarios/tools/mysql-year.kdl",
     ]);
     let output = command.env("CI", "true").output()?;
     let (out, err) = texts(&output);
