@@ -132,7 +132,7 @@ impl Causes {
 fn holds(state: SocketState, port: Option<u16>, sockets: &[&TcpSocket], had: &mut bool) -> bool {
     let of_port = |socket: &&&TcpSocket| port.is_none_or(|port| [socket.local.1, socket.remote.1].contains(&port));
     let mut sockets = sockets.iter().filter(of_port);
-    match tcp_state(state) {
+    match TcpState::named(state) {
         Some(wanted) => sockets.any(|socket| socket.state == wanted),
         None => {
             let is_there = sockets.any(|socket| socket.state != TcpState::Listen);
@@ -140,23 +140,6 @@ fn holds(state: SocketState, port: Option<u16>, sockets: &[&TcpSocket], had: &mu
             *had && !is_there
         }
     }
-}
-
-/// The kernel's word for a state; `None` for that of having none.
-fn tcp_state(state: SocketState) -> Option<TcpState> {
-    Some(match state {
-        SocketState::SynSent => TcpState::SynSent,
-        SocketState::SynRecv => TcpState::SynRecv,
-        SocketState::Established => TcpState::Established,
-        SocketState::FinWait1 => TcpState::FinWait1,
-        SocketState::FinWait2 => TcpState::FinWait2,
-        SocketState::TimeWait => TcpState::TimeWait,
-        SocketState::CloseWait => TcpState::CloseWait,
-        SocketState::LastAck => TcpState::LastAck,
-        SocketState::Closing => TcpState::Closing,
-        SocketState::Listening => TcpState::Listen,
-        SocketState::Gone => return None,
-    })
 }
 
 #[cfg(test)]

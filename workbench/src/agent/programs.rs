@@ -161,7 +161,9 @@ impl Programs {
             let is_gone = last.is_none_or(|last| !last.sockets.iter().filter(of_port).any(is_connection));
             return is_gone && self.had.contains(&(host.to_owned(), port.unwrap_or(0)));
         }
-        let is_so = |sample: &SocketSample| sample.sockets.iter().filter(of_port).any(|s| is_in(s.state, state));
+        let is_so = |sample: &SocketSample| {
+            sample.sockets.iter().filter(of_port).any(|s| Some(s.state) == TcpState::named(state))
+        };
         last.into_iter().chain(new.iter().filter(|sample| sample.host == host)).any(is_so)
     }
 
@@ -243,21 +245,4 @@ impl Programs {
 
 fn is_connection(socket: &TcpSocket) -> bool {
     !matches!(socket.state, TcpState::Listen | TcpState::Close)
-}
-
-fn is_in(state: TcpState, wanted: SocketState) -> bool {
-    let known = match state {
-        TcpState::Established => SocketState::Established,
-        TcpState::SynSent => SocketState::SynSent,
-        TcpState::SynRecv => SocketState::SynRecv,
-        TcpState::FinWait1 => SocketState::FinWait1,
-        TcpState::FinWait2 => SocketState::FinWait2,
-        TcpState::TimeWait => SocketState::TimeWait,
-        TcpState::CloseWait => SocketState::CloseWait,
-        TcpState::LastAck => SocketState::LastAck,
-        TcpState::Listen => SocketState::Listening,
-        TcpState::Closing => SocketState::Closing,
-        _ => return false,
-    };
-    known == wanted
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::tcp_info::TcpInfo;
+use crate::plan::SocketState;
 
 /// All TCP sockets of one host at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -208,6 +209,25 @@ pub enum TcpState {
     Closing,
     /// Any other, by number.
     Unknown(u8),
+}
+
+impl TcpState {
+    /// The kernel's word for a state as a scenario names it; `None` for [`SocketState::Gone`], that of having none.
+    pub fn named(state: SocketState) -> Option<Self> {
+        Some(match state {
+            SocketState::SynSent => Self::SynSent,
+            SocketState::SynRecv => Self::SynRecv,
+            SocketState::Established => Self::Established,
+            SocketState::FinWait1 => Self::FinWait1,
+            SocketState::FinWait2 => Self::FinWait2,
+            SocketState::TimeWait => Self::TimeWait,
+            SocketState::CloseWait => Self::CloseWait,
+            SocketState::LastAck => Self::LastAck,
+            SocketState::Closing => Self::Closing,
+            SocketState::Listening => Self::Listen,
+            SocketState::Gone => return None,
+        })
+    }
 }
 
 impl From<u8> for TcpState {

@@ -14,7 +14,7 @@ use super::order::{Cause, Placed, WAKE_UP_NS};
 use super::render::duration;
 use super::retries::Retries;
 use crate::evidence::{Evidence, TcpSocket, TcpState, TimerKind};
-use crate::plan::{Call, Cause as WaitedFor, SocketState};
+use crate::plan::{Call, Cause as WaitedFor};
 
 /// So long a state has to last. Above delayed acknowledgments and what a busy machine makes.
 const LASTING_NS: i64 = 350_000_000;
@@ -89,7 +89,7 @@ impl States<'_> {
             };
             let there = spans.iter_mut().filter(|(key, _)| is_asked(key)).filter_map(|(_, spans)| {
                 let span = spans.iter_mut().rev().find(|span| span.begin_ns <= done_ns)?;
-                is_state(span.what.as_ref().map(|(state, _)| *state), *state).then_some(span)
+                (span.what.map(|(state, _)| state) == TcpState::named(*state)).then_some(span)
             });
             if let Some(span) = there.max_by_key(|span| span.begin_ns) {
                 span.is_awaited = true;
@@ -201,23 +201,6 @@ fn add(spans: &mut Vec<Span>, span: Span) {
 fn is_connection(socket: &TcpSocket) -> bool {
     let is_told = !matches!(socket.state, TcpState::Listen | TcpState::Close);
     is_told && socket.remote.1 != 0
-}
-
-/// Whether a sampled state, `None` if the socket was gone, is the one that a scenario names.
-fn is_state(sampled: Option<TcpState>, named: SocketState) -> bool {
-    match named {
-        SocketState::SynSent => sampled == Some(TcpState::SynSent),
-        SocketState::SynRecv => sampled == Some(TcpState::SynRecv),
-        SocketState::Established => sampled == Some(TcpState::Established),
-        SocketState::FinWait1 => sampled == Some(TcpState::FinWait1),
-        SocketState::FinWait2 => sampled == Some(TcpState::FinWait2),
-        SocketState::TimeWait => sampled == Some(TcpState::TimeWait),
-        SocketState::CloseWait => sampled == Some(TcpState::CloseWait),
-        SocketState::LastAck => sampled == Some(TcpState::LastAck),
-        SocketState::Closing => sampled == Some(TcpState::Closing),
-        SocketState::Listening => sampled == Some(TcpState::Listen),
-        SocketState::Gone => sampled.is_none(),
-    }
 }
 
 /// TIME_WAIT, and FIN_WAIT2 without a socket (tcp_time_wait in net/ipv4/tcp_minisocks.c).

@@ -42,7 +42,8 @@ fn ran_down(case: &Case<'_>, t_ns: i64) -> Option<EndedBy> {
         socket.timer == TimerKind::TimeWait && matches!(socket.state, TcpState::FinWait2 | TcpState::TimeWait)
     };
     let samples = || case.evidence.sockets.iter().enumerate().filter(|(_, s)| s.host == case.host() && s.t_ns <= t_ns);
-    let last = samples().rev().find_map(|(_, sample)| sample.sockets.iter().find(is_closed))?;
+    let (last_seen_ns, last) =
+        samples().rev().find_map(|(_, sample)| Some((sample.t_ns, sample.sockets.iter().find(is_closed)?)))?;
     let is_same = |socket: &&TcpSocket| is_closed(socket) && socket.ends() == last.ends() && socket.state == last.state;
     let (sample, first) = samples().find_map(|(index, s)| Some((index, s.sockets.iter().find(is_same)?)))?;
     let id = case.objects.ids().find(|id| case.objects.get(*id).remote.is_some() && case.is(*id, last))?;
@@ -60,7 +61,10 @@ fn ran_down(case: &Case<'_>, t_ns: i64) -> Option<EndedBy> {
     });
     // It was seen when it had begun already.
     let prediction = prediction.map(|prediction| later(&prediction, -seen_late_ns(&prediction, first)));
-    let (judged, confidence) = compared(prediction.as_ref(), t_ns - armed_at_ns, case.evidence);
+    // The look that misses a socket comes up to a step of the timer wheel after its timer.
+    let latest_ns = prediction.as_ref().and_then(|prediction| i64::try_from(prediction.gives_up.latest_ns).ok());
+    let gone_ns = latest_ns.map_or(t_ns, |latest_ns| t_ns.min(last_seen_ns.max(armed_at_ns + latest_ns)));
+    let (judged, confidence) = compared(prediction.as_ref(), gone_ns - armed_at_ns, case.evidence);
     let words = format!(
         "the kernel of {} forgot the connection to {}, which no process had any more, after {} in {state}; {judged}",
         case.host(),
