@@ -7,6 +7,9 @@ use super::packets::Packets;
 use super::probes::Probe;
 use super::retries::Retries;
 
+/// How late a busy machine's kernel may run a timer that is due.
+const SCHEDULING_NS: u64 = 60_000_000;
+
 impl Packets<'_> {
     /// A question to a peer that says nothing. Where the persist timer explains the gap, it is named.
     pub(super) fn probe(
@@ -18,7 +21,7 @@ impl Packets<'_> {
     ) -> Placed {
         let (retries, tick_ns) = (Retries::of(self.evidence, &self.flights[index].from), self.evidence.machine.tick_ns);
         let of_window = probe.is_of_window.then(|| retries.established_ns(0, probe.gap_ns, tick_ns)).flatten();
-        let is_near = |armed_ns: &u64| probe.gap_ns.unsigned_abs() <= armed_ns + armed_ns / 8 + tick_ns;
+        let is_near = |armed_ns: &u64| probe.gap_ns.unsigned_abs() <= armed_ns + armed_ns / 8 + tick_ns + SCHEDULING_NS;
         let persist = |armed_ns| Timer { name: "persist".into(), class: TimerClass::Wheel, armed_ns };
         let timer = match probe.is_of_window {
             true => of_window.filter(is_near).map(persist),

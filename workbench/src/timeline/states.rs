@@ -36,8 +36,8 @@ struct Span {
     begin_ns: i64,
     sample: usize,
     expires_ms: u32,
-    /// A socket program waited for it.
-    is_awaited: bool,
+    /// When a socket program began to wait for it, if one did.
+    awaited_from_ns: Option<i64>,
 }
 
 /// A socket by its host and its two ends. TIME_WAIT has another cookie than the socket it came from.
@@ -62,14 +62,14 @@ impl States<'_> {
                     begin_ns: sample.t_ns,
                     sample: index,
                     expires_ms: socket.expires_ms,
-                    is_awaited: false,
+                    awaited_from_ns: None,
                 };
                 add(spans.entry((host, local, remote)).or_default(), span);
             }
             let is_gone = |key: &Key<'_>| key.0 == host && !seen.contains(&(key.1, key.2));
             for (_, of_socket) in spans.iter_mut().filter(|(key, _)| is_gone(key)) {
                 let (begin_ns, sample) = (sample.t_ns, index);
-                add(of_socket, Span { what: None, begin_ns, sample, expires_ms: 0, is_awaited: false });
+                add(of_socket, Span { what: None, begin_ns, sample, expires_ms: 0, awaited_from_ns: None });
             }
         }
         self.mark_awaited(&mut spans);
@@ -92,7 +92,7 @@ impl States<'_> {
                 (span.what.map(|(state, _)| state) == TcpState::named(*state)).then_some(span)
             });
             if let Some(span) = there.max_by_key(|span| span.begin_ns) {
-                span.is_awaited = true;
+                span.awaited_from_ns.get_or_insert(step.began_ns);
             }
         }
     }
@@ -108,7 +108,7 @@ impl States<'_> {
             let is_idle = span.what == Some((TcpState::Established, TimerKind::Off));
             let is_syn_sent = matches!(span.what, Some((TcpState::SynSent, _)));
             let is_news = match span.what {
-                _ if span.is_awaited => true,
+                _ if span.awaited_from_ns.is_some() => true,
                 // What is gone stays so, whenever that was; that it went is told of what was told of. While a process has
                 // the socket, one of its calls tells how it went, and whether there is a sample between that and the
                 // process's end is chance.
@@ -147,9 +147,12 @@ impl States<'_> {
             is_claim: key.0 == self.evidence.plan.command.host || span.begin_ns <= self.last_look_ns,
             evidence: vec![EvidenceRef::Sample(span.sample)],
         };
-        // A sample may see what a call made before that call is back; one that a step waited for stands before what
-        // the step let go on.
-        let anchor_ns = span.begin_ns + if span.is_awaited { 0 } else { WAKE_UP_NS };
+        // A sample may see what a call made before that call is back, and one that takes long what came after it began. A
+        // state that a step waited for stands between what the program did before and what the step let go on.
+        let anchor_ns = match span.awaited_from_ns {
+            Some(from_ns) => span.begin_ns.max(from_ns),
+            None => span.begin_ns + WAKE_UP_NS,
+        };
         Placed { anchor_ns, turn: usize::MAX, cause: Cause::State, seq: span.sample, event }
     }
 
